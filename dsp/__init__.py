@@ -1,0 +1,1 @@
+"""Signal processing: arrays in, arrays out. Nothing here knows of graphs, scenes, files or devices."""

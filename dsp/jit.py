@@ -1,0 +1,124 @@
+"""The one way a numba kernel is made in this project.
+
+`@kernel(signature)` compiles at import for exactly one signature (or loads the machine code from the cache) and
+forbids any later compile, so a float64 or strided buffer is a TypeError and never a stall on the audio thread.
+`@device` marks a helper that kernels call and that is compiled into them.
+
+The cache lives in the user's cache folder, owned by the user only (numba's cache is pickled: whoever can write to
+it can run code here), under a name made from the kernels' sources, the versions and the CPU, because numba
+itself only watches the file that defines a kernel. A cache that cannot be read is set aside and made anew.
+"""
+
+import contextlib
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import llvmlite.binding
+import numba
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CompileListener = Callable[[str, bool], None]
+"""Called as (kernel name, finished); finished is False just before a kernel is compiled or loaded."""
+
+_listener: CompileListener | None = None
+
+
+def on_compile(listener: CompileListener | None) -> None:
+    """Have `listener` told of every kernel that is compiled or loaded from now on (for a progress line)."""
+    global _listener
+    _listener = listener
+
+
+def cache_root() -> Path:
+    """Return the folder that holds roomtone's caches (`XDG_CACHE_HOME` or the platform's own place)."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("roomtone", appauthor=False)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for part in (
+        numba.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        sys.version,
+        platform.machine(),
+        llvmlite.binding.get_host_cpu_name(),
+        os.environ.get("NUMBA_BOUNDSCHECK", ""),
+        os.environ.get("NUMBA_CPU_NAME", ""),
+    ):
+        digest.update(part.encode())
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _prepare_cache() -> bool:
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return True
+    folder = cache_root() / f"kernels-{_fingerprint()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        numba.config.CACHE_DIR = str(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+_cached = _prepare_cache()
+
+
+def _set_cache_aside() -> None:
+    global _cached
+    folder = Path(numba.config.CACHE_DIR)
+    with contextlib.suppress(OSError):
+        folder.rename(folder.with_name(f"{folder.name}.bad-{os.getpid()}"))
+    _cached = _prepare_cache()
+
+
+def _compile(func: Callable[..., Any], signature: str, cache: bool) -> Any:
+    dispatcher = numba.njit(nogil=True, error_model="numpy", cache=cache)(func)
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+def kernel(signature: str) -> Callable[[F], F]:
+    """Compile the decorated function now, for `signature` alone (`"void(float32[:, ::1], int64)"`)."""
+
+    def decorate(func: F) -> F:
+        if numba.config.DISABLE_JIT:
+            return func
+        name = f"{func.__module__}.{func.__name__}"
+        if _listener:
+            _listener(name, False)
+        try:
+            compiled = _compile(func, signature, _cached)
+        except (numba.errors.NumbaError, SyntaxError, TypeError):
+            raise
+        except Exception:  # an unreadable cache raises whatever its damaged bytes happen to mean
+            if not _cached:
+                raise
+            _set_cache_aside()
+            try:
+                compiled = _compile(func, signature, _cached)
+            except Exception:
+                compiled = _compile(func, signature, False)
+        if _listener:
+            _listener(name, True)
+        return cast("F", compiled)
+
+    return decorate
+
+
+def device(func: F) -> F:
+    """Mark a helper that is only called from kernels; it is compiled together with each of them."""
+    return cast("F", numba.njit(nogil=True, error_model="numpy")(func))
