@@ -1,0 +1,147 @@
+"""The parameter table: everything that can be turned while the sound plays, by name, in natural units.
+
+One row serves the scene file, MIDI, the terminal view and the docs. The control side writes a slot; the renderer
+copies all slots at the start of a quantum, and processors ramp towards what they read there.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engine.errors import ParamError, Problem
+from engine.slots import SLOT_CAPACITY, SlotMap, Slots
+
+Curve = Literal["linear", "log"]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a node, or of each track of a bank when `keys` names them.
+
+    `default` is one value, or one for each key. `lo` and `hi` are inclusive. `curve` says how 0…1 maps to the
+    range (`log` needs `lo` > 0).
+    """
+
+    name: str
+    unit: str
+    lo: float
+    hi: float
+    default: float | tuple[float, ...]
+    about: str
+    keys: tuple[str, ...] = ()
+    curve: Curve = "linear"
+
+    @property
+    def defaults(self) -> tuple[float, ...]:
+        """The default of every slot."""
+        if isinstance(self.default, tuple):
+            return self.default
+        return (self.default,) * self.count
+
+    @property
+    def count(self) -> int:
+        """Slots this parameter takes."""
+        return len(self.keys) if self.keys else 1
+
+    @property
+    def identity(self) -> object:
+        """What must be equal for a slot to keep its place over an edit: everything but the default."""
+        return (self.name, self.unit, self.lo, self.hi, self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: the full name (`room.wet_level`, `mix.car.panning`), its parameter and slot."""
+
+    name: str
+    param: Param
+    slot: int
+    default: float
+
+
+class ParamTable:
+    """The rows of all nodes of a graph, over one float64 memory.
+
+    Control side writes with `set` and `set_unit`; both refuse what is not finite or out of range, by name, and
+    then change nothing.
+    """
+
+    def __init__(self, slot_map: SlotMap, rows: Mapping[str, Row], memory: Slots | None = None) -> None:
+        self.slot_map = slot_map
+        self.rows = dict(rows)
+        self.memory = np.zeros(SLOT_CAPACITY) if memory is None else memory
+
+    @classmethod
+    def of(
+        cls,
+        params: Iterable[tuple[str, tuple[Param, ...]]],
+        previous: "ParamTable | None" = None,
+        memory: Slots | None = None,
+    ) -> "ParamTable":
+        """Build the table of `params` ((node name, its parameters)…).
+
+        Rows that `previous` has as well keep their slot and their present value; new rows start at their default.
+        """
+        params = list(params)
+        wanted = {(node, p.name): (p.identity, p.count) for node, ps in params for p in ps}
+        slot_map = (previous.slot_map if previous else SlotMap()).updated(wanted)
+        rows: dict[str, Row] = {}
+        for node, ps in params:
+            for p in ps:
+                start = slot_map.spans[node, p.name].start
+                for offset, default in enumerate(p.defaults):
+                    middle = f".{p.keys[offset]}" if p.keys else ""
+                    row = Row(f"{node}{middle}.{p.name}", p, start + offset, default)
+                    rows[row.name] = row
+        if previous is not None:
+            memory = previous.memory
+        table = cls(slot_map, rows, memory)
+        for name, row in rows.items():
+            before = previous.rows.get(name) if previous else None
+            value = float(table.memory[before.slot]) if before else row.default
+            table.memory[row.slot] = value
+        return table
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows.values())
+
+    def row(self, name: str) -> Row:
+        """Return the row called `name`; raises ParamError with the nearest names."""
+        try:
+            return self.rows[name]
+        except KeyError:
+            import difflib
+
+            near = difflib.get_close_matches(name, self.rows, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "see `roomtone scene params`"
+            raise ParamError(Problem(f"there is no parameter {name!r}", hint)) from None
+
+    def get(self, name: str) -> float:
+        """Return the present value in natural units."""
+        return float(self.memory[self.row(name).slot])
+
+    def set(self, name: str, value: float) -> None:
+        """Set `name` to `value` in natural units; raises ParamError, leaving the value, if it is refused."""
+        row = self.row(name)
+        p = row.param
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (math.isfinite(number) and p.lo <= number <= p.hi):
+            unit = f" {p.unit}" if p.unit else ""
+            raise ParamError(Problem(f"{value!r} is refused", f"must be {p.lo:g} to {p.hi:g}{unit}", name))
+        self.memory[row.slot] = number
+
+    def set_unit(self, name: str, position: float) -> None:
+        """Set `name` from a knob position 0…1 (a MIDI controller divided by 127, a model's output)."""
+        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
+            raise ParamError(Problem(f"position {position!r} is refused", "must be 0 to 1", name))
+        p = self.row(name).param
+        if p.curve == "log":
+            self.set(name, p.lo * (p.hi / p.lo) ** position)
+        else:
+            self.set(name, p.lo + (p.hi - p.lo) * position)
