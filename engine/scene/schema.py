@@ -1,0 +1,260 @@
+"""The scene as data: frozen models with every range, unit and default, and the JSON Schema made from them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from engine.scene.reader import CONTROL, FieldPath
+from engine.scene.sounds import reference_fault
+
+MAX_OBJECTS = 512
+MAX_LABEL = 64
+MAX_TITLE = 120
+MAX_SECONDS = 86_400.0
+PARALLEL_LISTS = ("importance", "panning", "sound")
+"""The keys beside `objects` that make the flat form, one entry for each label."""
+
+_PRINTABLE = rf"^[^\s{CONTROL}]([^{CONTROL}]*[^\s{CONTROL}])?$"
+
+
+def rule(what: str, allowed: str) -> PydanticCustomError:
+    """A broken rule of our own, as a validator raises it."""
+    return PydanticCustomError("rule", "{what}; {allowed}", {"what": what, "allowed": allowed})
+
+
+def _check_reference(reference: str) -> str:
+    if fault := reference_fault(reference):
+        raise rule(*fault)
+    return reference
+
+
+def _check_gap(gap_s: tuple[float, float]) -> tuple[float, float]:
+    if not gap_s[0] <= gap_s[1] or gap_s[1] <= 0.0:
+        raise rule(
+            f"gap is {gap_s[0]:g} to {gap_s[1]:g}", "the minimum may not exceed the maximum, nor both be 0"
+        )
+    return gap_s
+
+
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0, le=MAX_SECONDS, json_schema_extra={"unit": "seconds"})]
+Gap = Annotated[tuple[Seconds, Seconds], Field(strict=False), AfterValidator(_check_gap)]
+Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL, pattern=_PRINTABLE)]
+Reference = Annotated[str, AfterValidator(_check_reference)]
+
+
+class _Part(BaseModel):
+    """Numbers are numbers, booleans are booleans, nothing is infinite, and no key is unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Once(_Part):
+    """The sound is heard once."""
+
+    kind: Literal["once"] = "once"
+    at: Seconds | None = Field(None, description="Start in seconds; left out, a seeded random place.")
+
+
+class Loop(_Part):
+    """The sound goes on without end, joined by crossfades."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["kind"]})
+
+    kind: Literal["loop"] = "loop"
+
+
+class Random(_Part):
+    """The sound comes again and again, with a random silence between."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["kind", "gap"]})
+
+    kind: Literal["random"] = "random"
+    gap: Gap = Field(description="Silence between two events in seconds: [minimum, maximum].")
+
+
+def _kind(schedule: Any) -> str | None:
+    kind = schedule.get("kind", "once") if isinstance(schedule, dict) else getattr(schedule, "kind", None)
+    return kind if isinstance(kind, str) else None
+
+
+Schedule = Annotated[
+    Annotated[Once, Tag("once")] | Annotated[Loop, Tag("loop")] | Annotated[Random, Tag("random")],
+    Discriminator(_kind),
+]
+
+
+class SceneObject(_Part):
+    """One thing in the scene that sounds."""
+
+    label: Label = Field(description="What it is; also the name of its track.")
+    importance: Unit = Field(0.5, description="How much it matters, 0 to 1: sets its level and who yields.")
+    panning: Annotated[float, Field(ge=-1.0, le=1.0)] = Field(0.0, description="-1 (left) to 1 (right).")
+    gain_db: Annotated[float, Field(ge=-24.0, le=12.0)] = Field(
+        0.0, description="Gain in dB on top of what importance gives.", json_schema_extra={"unit": "dB"}
+    )
+    sound: Reference | None = Field(
+        None, description="synth:NAME or a relative path; left out, the procedural sound of that label."
+    )
+    schedule: Schedule = Field(default_factory=Once, description="When it sounds; left out, once.")
+
+
+class Atmo(_Part):
+    """The steady bed under all objects; a scene always has one."""
+
+    label: Label = Field("atmo", description="The name of its track.")
+    sound: Reference = Field("synth:wind", description="synth:NAME or a relative path, looped.")
+    level_db: Annotated[float, Field(ge=-60.0, le=-10.0)] = Field(
+        -32.0, description="Constant level in LUFS.", json_schema_extra={"unit": "LUFS"}
+    )
+
+    @model_validator(mode="after")
+    def _label_needs_sound(self) -> Self:
+        # A file that says only `label: rain` would otherwise be answered with wind.
+        if "label" in self.model_fields_set and "sound" not in self.model_fields_set:
+            raise rule("atmo has a label but no sound", "add `sound`, such as synth:rain")
+        return self
+
+
+class Room(_Part):
+    """The room parameters, each 0 to 1, grouped for the reverb."""
+
+    detected: bool
+    size: Unit
+    damping: Unit
+    wet_level: Unit
+    width: Unit
+
+
+class Scene(_Part):
+    """A soundscape: objects, an atmosphere and a room."""
+
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE, pattern=_PRINTABLE)] = Field(
+        "untitled", description="Shown to people; left out, the name of the file."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(
+        0, description="Of every random choice: the same seed gives the same samples."
+    )
+    duration: Annotated[float, Field(ge=0.1, le=MAX_SECONDS)] | Literal["auto"] = Field(
+        "auto", description="Length of a render in seconds; auto is the longest sound. Playing is endless."
+    )
+    room_detected: bool = Field(False, description="Whether the place is a closed room.")
+    room_size: Unit = Field(0.5, description="Perceived size: 0 short decay, 1 long decay.")
+    damping: Unit = Field(0.5, description="Absorption of high frequencies: 0 hard walls, 1 soft.")
+    wet_level: Unit = Field(0.2, description="How reverberant the place feels.")
+    width: Unit = Field(1.0, description="Stereo width of the room.")
+    atmo: Atmo = Field(default_factory=Atmo, description="The steady bed; left out, quiet synth:wind.")
+    objects: Annotated[tuple[SceneObject, ...], Field(strict=False, max_length=MAX_OBJECTS)] = Field(
+        (), description="What sounds in the scene, in the order of its tracks."
+    )
+
+    @classmethod
+    def load(cls, path: str | Path, *, library: Sequence[Path] = ()) -> "Scene":
+        """Read a scene file; see `engine.scene.load.load_scene`. Errors: SceneError with every problem."""
+        from engine.scene.load import load_scene
+
+        return load_scene(path, library=library)
+
+    @property
+    def room(self) -> Room:
+        """The flat room parameters as one value."""
+        return Room(
+            detected=self.room_detected,
+            size=self.room_size,
+            damping=self.damping,
+            wet_level=self.wet_level,
+            width=self.width,
+        )
+
+
+def track_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """Unique names in the order of the labels: `car`, `car-2`, `car-3`; appending changes no earlier name."""
+    names: dict[str, None] = {}
+    counts: dict[str, int] = {}
+    for label in labels:
+        name = label
+        while name in names:
+            counts[label] = counts.get(label, 1) + 1
+            name = f"{label}-{counts[label]}"
+        names[name] = None
+    return tuple(names)
+
+
+@dataclass(slots=True)
+class LongForm:
+    """Scene data in the long form, and the way back to what was written.
+
+    `origins` maps the path of a long form value to the path it was written at, where these differ; `faults`
+    holds (written path, what is wrong, what is allowed).
+    """
+
+    data: dict[str, Any]
+    origins: dict[FieldPath, FieldPath] = field(default_factory=dict)
+    faults: list[tuple[FieldPath, str, str]] = field(default_factory=list)
+
+
+def long_form(data: dict[str, Any]) -> LongForm:
+    """Turn `objects: [car], importance: [0.9]` into `objects: [{label: car, importance: 0.9}]`.
+
+    Data is in the flat form if it has a parallel list, or objects of which one is text and none a mapping.
+    Raises nothing.
+    """
+    form = LongForm(data)
+    lists = {name: data[name] for name in PARALLEL_LISTS if name in data}
+    labels = data.get("objects")
+    mixed = isinstance(labels, list) and any(isinstance(label, dict) for label in labels)
+    flat = isinstance(labels, list) and any(isinstance(label, str) for label in labels) and not mixed
+    if not (lists or flat):
+        return form
+    form.data = {name: value for name, value in data.items() if name not in lists}
+    if not isinstance(labels, list) or mixed:
+        allowed = "write it inside each object" if mixed else "it goes with `objects`, a list of labels"
+        form.faults += [((name,), f"{name} stands beside the objects", allowed) for name in lists]
+        return form
+    objects: list[dict[str, Any]] = [{"label": label} for label in labels]
+    form.origins = {("objects", index, "label"): ("objects", index) for index in range(len(labels))}
+    for name, values in lists.items():
+        if not isinstance(values, list):
+            form.faults.append(
+                ((name,), f"{name} is not a list", f"one value for each of {len(labels)} objects")
+            )
+            continue
+        if len(values) != len(labels):
+            what = f"{name} has {len(values)} and objects {len(labels)} entries"
+            form.faults.append(((name,), what, "one value for each object"))
+        for index, (entry, value) in enumerate(zip(objects, values, strict=False)):
+            entry[name] = value
+            form.origins["objects", index, name] = (name, index)
+    form.data["objects"] = objects
+    return form
+
+
+def scene_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a scene file, with objects as mappings or as parallel lists."""
+    schema = Scene.model_json_schema()
+    fields = schema["$defs"]["SceneObject"]["properties"]
+    long_form = schema["properties"]["objects"]
+    labels = {"type": "array", "maxItems": MAX_OBJECTS, "items": fields["label"]}
+    schema["properties"]["objects"] = {
+        "description": long_form["description"],
+        "default": [],
+        "anyOf": [
+            {"type": "array", "maxItems": MAX_OBJECTS, "items": long_form["items"]},
+            labels | {"description": "Flat form: labels, with parallel lists beside them."},
+        ],
+    }
+    for name in PARALLEL_LISTS:
+        schema["properties"][name] = {
+            "type": "array",
+            "maxItems": MAX_OBJECTS,
+            "items": {key: value for key, value in fields[name].items() if key != "default"},
+            "description": f"Flat form only: one {name} for each label in objects, equally many.",
+        }
+    schema["dependentSchemas"] = {
+        name: {"required": ["objects"], "properties": {"objects": labels}} for name in PARALLEL_LISTS
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

@@ -1,0 +1,162 @@
+"""Sound references: `synth:NAME`, or a file below the scene's folder or a library folder."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from engine.errors import Problem, SoundError
+from engine.scene.reader import CONTROL, shorten
+
+SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "aif")
+_COMMON = frozenset(
+    (
+        *("rain", "wind", "stream", "sea", "fire", "thunder", "engine", "car"),
+        *("footsteps", "babble", "bird", "crickets", "bell", "clock", "door"),
+    )
+)
+
+_SYNTH = "synth:"
+_CONTROL = re.compile(f"[{CONTROL}\ud800-\udfff]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ALLOWED = "must be synth:NAME or a path below the scene's folder or a library folder"
+
+FindSynth = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SynthSound:
+    """A sound the procedural library makes."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSound:
+    """A sound file: a resolved path to a regular file inside an allowed folder."""
+
+    path: Path
+
+
+def synth_names() -> Collection[str]:
+    """The names of all procedural sounds."""
+    # Imported late here and below: it brings the kernels, which a scene of common sounds need not wait for.
+    from dsp.synth import SOUNDS
+
+    return SOUNDS.keys()
+
+
+def find_synth(label: str) -> str | None:
+    """The procedural sound that stands for a label ("dog barking"), or None."""
+    if label in _COMMON:
+        return label
+    from dsp.synth import find
+
+    sound = find(label)
+    return None if sound is None else sound.name
+
+
+def reference_fault(reference: str) -> tuple[str, str] | None:
+    """What is wrong with the text of a reference and what is allowed, without looking at the disk."""
+    shown = f'sound is "{shorten(reference)}"'
+    if found := _CONTROL.search(reference):
+        return f"sound holds the character U+{ord(found[0]):04X}", _ALLOWED
+    if reference.startswith(_SYNTH):
+        if re.fullmatch(r"synth:[a-z][a-z0-9-]{0,31}", reference):
+            return None
+        return shown, "a procedural sound is written synth:NAME, such as synth:rain"
+    if not reference.strip():
+        return "sound is blank", _ALLOWED
+    if "\\" in reference:
+        return shown, "folders are separated by /"
+    if reference.startswith(("/", "~")) or _SCHEME.match(reference):
+        return shown, _ALLOWED
+    if ".." in reference.split("/"):
+        return shown, "a path may not hold `..`"
+    if reference.rpartition(".")[2].lower() not in SUFFIXES or not Path(reference).stem.strip("."):
+        return shown, "must be a file of type " + ", ".join(SUFFIXES)
+    return None
+
+
+def resolve_sound(
+    reference: str,
+    scene_folder: Path,
+    library: Sequence[Path] = (),
+    *,
+    names: Collection[str] | None = None,
+    field: str = "sound",
+) -> SynthSound | FileSound:
+    """The sound a reference names; the scene's folder is searched first, then the library in its order.
+
+    `names` are the procedural sounds there are; None takes the built-in library's.
+
+    Errors: SoundError naming `field`: bad reference, unknown procedural name, no such file, a link that leads
+    outside every folder, or something that is not a regular file.
+    """
+    if fault := reference_fault(reference):
+        raise SoundError(Problem(*fault, field=field))
+    if reference.startswith(_SYNTH):
+        name = reference.removeprefix(_SYNTH)
+        if names is None:
+            names = _COMMON if name in _COMMON else synth_names()
+        if name not in names:
+            raise SoundError(Problem(f'no procedural sound is called "{name}"', _near(name, names), field))
+        return SynthSound(name)
+    roots = [Path(os.path.realpath(root)) for root in (scene_folder, *library)]
+    for root in roots:
+        if (path := _regular_file(root / reference, roots, field)) is not None:
+            return FileSound(path)
+    where = "looked in the scene's folder" + (" and the library" if library else "")
+    raise SoundError(Problem(f'no sound file "{shorten(reference)}"', where, field))
+
+
+def track_sound(
+    label: str,
+    reference: str | None,
+    scene_folder: Path,
+    library: Sequence[Path] = (),
+    *,
+    names: Collection[str] | None = None,
+    find: FindSynth = find_synth,
+    field: str = "sound",
+) -> SynthSound | FileSound:
+    """The sound of a track: its reference, or what the procedural library knows under its label.
+
+    Errors: SoundError naming `field`; for an unknown label with the closest known names.
+    """
+    if reference is not None:
+        return resolve_sound(reference, scene_folder, library, names=names, field=field)
+    name = find(label)
+    if name is None:
+        what = f'"{shorten(label)}" has no sound, and no procedural sound has that name'
+        raise SoundError(Problem(what, f"{_near(label, names)}; or add a `sound`", field))
+    return SynthSound(name)
+
+
+def _near(name: str, names: Collection[str] | None) -> str:
+    names = synth_names() if names is None else names
+    close = get_close_matches(name.lower(), sorted(names), n=3, cutoff=0.6)
+    return "did you mean " + " or ".join(close) + "?" if close else "known are " + ", ".join(sorted(names))
+
+
+def _regular_file(path: Path, roots: Sequence[Path], field: str) -> Path | None:
+    """The resolved path, None if nothing is there. Errors: SoundError if it must not or cannot be used."""
+    shown = shorten(path.name)
+    try:
+        real = Path(os.path.realpath(path))
+        if not any(real.is_relative_to(root) for root in roots):
+            raise SoundError(Problem(f'"{shown}" leads outside the scene\'s folder', _ALLOWED, field))
+        mode = real.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise SoundError(Problem(f'"{shown}" cannot be read: {reason}', _ALLOWED, field)) from None
+    if not stat.S_ISREG(mode):
+        raise SoundError(Problem(f'"{shown}" is not a regular file', _ALLOWED, field))
+    if not os.access(real, os.R_OK):
+        raise SoundError(Problem(f'"{shown}" cannot be read: no permission', _ALLOWED, field))
+    return real

@@ -1,0 +1,192 @@
+"""A wrong scene is answered with the line, the field, what is wrong and what is allowed, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Problem, SceneError
+from engine.scene.load import MAX_PROBLEMS, load_scene, loads, locate, scene_from_data
+
+CAR = "objects:\n  - {label: car}\n"
+RANDOM = "objects:\n  - label: car\n    schedule:\n      kind: random\n      gap: "
+
+# text, line, field, a part of the message
+BAD_SCENES = [
+    ("", 1, "", "the scene is empty"),
+    ("rain", 1, "", 'the scene is "rain"'),
+    ("- car\n- bird", 1, "", "the scene is a list"),
+    ("title: A\nsed: 3", 2, "sed", "did you mean `seed`?"),
+    ("objcts: []", 1, "objcts", "did you mean `objects`?"),
+    ("title: A\nxyzzy: 3", 2, "xyzzy", "known keys are title, seed"),
+    ("title: 1984", 1, "title", "title is 1984; must be text of 1 to 120 characters"),
+    ("title:", 1, "title", "title is empty"),
+    ("title: ''", 1, "title", 'title is ""'),
+    ("title: ' A'", 1, "title", "title begins or ends with a space"),
+    (f"title: {'a' * 121}", 1, "title", "title has 121 characters"),
+    ('title: "a\\u202eb"', 1, "title", "title holds the character U+202E"),
+    ("title: A\nseed: -1", 2, "seed", "seed is -1; must be a whole number"),
+    ("seed: 1.5", 1, "seed", "seed is 1.5"),
+    ("seed: true", 1, "seed", "seed is true"),
+    ("seed: 9223372036854775808", 1, "seed", "0 to 9223372036854775807"),
+    ("seed: " + "9" * 4000, 1, "seed", "seed is infinite"),
+    ("duration: 0", 1, "duration", "duration is 0; must be auto, or 0.1 to 86400 seconds"),
+    ("duration: 86401", 1, "duration", "duration is 86401"),
+    ("duration: long", 1, "duration", 'duration is "long"'),
+    ("duration: 12:30", 1, "duration", 'duration is "12:30"'),
+    ("duration: .inf", 1, "duration", "duration is infinite"),
+    ("room_detected: yes", 1, "room_detected", 'room_detected is "yes"; must be true or false'),
+    ("room_detected: on", 1, "room_detected", 'room_detected is "on"'),
+    ("room_detected: 1", 1, "room_detected", "room_detected is 1"),
+    ("room_size: .nan", 1, "room_size", "room_size is not a number; must be 0 to 1"),
+    ("\n\nroom_size: 1.01", 3, "room_size", "room_size is 1.01"),
+    ("damping: -0.1", 1, "damping", "damping is -0.1; must be 0 to 1"),
+    ("wet_level: '0.5'", 1, "wet_level", 'wet_level is "0.5"'),
+    ("width:\n  0.5:\n", 1, "width", "width is a mapping"),
+    ("room:\n  size: 0.5", 1, "room", "did you mean `room_size`?"),
+    ("atmo: rain", 1, "atmo", 'atmo is "rain"; must be a mapping such as {sound: synth:rain}'),
+    ("atmo:\n  label: rain", 1, "atmo", "atmo has a label but no sound"),
+    ("atmo:\n  level_db: -9.9", 2, "atmo.level_db", "level_db is -9.9; must be -60 to -10 LUFS"),
+    ("atmo:\n  level_db: -61", 2, "atmo.level_db", "level_db is -61"),
+    ("atmo:\n  level: -30", 2, "atmo.level", "did you mean `level_db`?"),
+    ("atmo:\n  sound:", 2, "atmo.sound", "sound is empty"),
+    ("objects: car", 1, "objects", 'objects is "car"; must be a list'),
+    ("objects:\n  car: 1", 1, "objects", "objects is a mapping"),
+    ("objects:\n  - {label: car}\n  - bird", 3, "objects[1]", 'objects[1] is "bird"; must be a mapping'),
+    ("objects:\n  - 7", 2, "objects[0]", "objects[0] is 7"),
+    ("objects:\n  - importance: 1", 2, "objects[0].label", "label is missing"),
+    ("objects:\n  - label: 7", 2, "objects[0].label", "label is 7; must be text of 1 to 64 characters"),
+    ("objects:\n  - label: ''", 2, "objects[0].label", 'label is ""'),
+    ("objects:\n  - label: '  '", 2, "objects[0].label", "label begins or ends with a space"),
+    ('objects:\n  - label: "a\\u0007"', 2, "objects[0].label", "label holds the character U+0007"),
+    (f"objects:\n  - label: {'a' * 65}", 2, "objects[0].label", "label has 65 characters"),
+    (CAR + "  - {label: car,\n     importance: 3}", 4, "objects[1].importance", "3; must be 0 to 1"),
+    (CAR + "    importance: high", 3, "", "not valid YAML"),
+    ("objects:\n  - label: car\n    importance: high", 3, "objects[0].importance", 'importance is "high"'),
+    ("objects:\n  - label: car\n    importance: 0x1", 3, "objects[0].importance", 'importance is "0x1"'),
+    ("objects:\n  - label: car\n    importance: no", 3, "objects[0].importance", 'importance is "no"'),
+    ("objects:\n  - label: car\n    importance:", 3, "objects[0].importance", "importance is empty"),
+    ("objects:\n  - label: car\n    importence: 1", 3, "objects[0].importence", "`importance`?"),
+    ("objects:\n  - label: car\n    panning: -1.5", 3, "objects[0].panning", "must be -1 to 1"),
+    ("objects:\n  - label: car\n    panning: left", 3, "objects[0].panning", 'panning is "left"'),
+    ("objects:\n  - label: car\n    gain_db: 13", 3, "objects[0].gain_db", "must be -24 to 12 dB"),
+    ("objects:\n  - label: car\n    sound: ''", 3, "objects[0].sound", "sound is blank"),
+    ("objects:\n  - label: car\n    sound: car.exe", 3, "objects[0].sound", "wav, flac, ogg, mp3"),
+    ("objects:\n  - label: car\n    sound: [a.wav]", 3, "objects[0].sound", "sound is a list"),
+    ("objects:\n  - label: car\n    sound: 'synth: car'", 3, "objects[0].sound", "synth:NAME"),
+    ("objects:\n  - label: car\n    schedule: loop", 3, "objects[0].schedule", 'schedule is "loop"'),
+    (RANDOM.replace("random", "rnd") + "[1, 2]", 4, "objects[0].schedule.kind", "once, loop or random"),
+    (RANDOM.replace("random", "[a]") + "[1, 2]", 4, "objects[0].schedule.kind", "kind is a list"),
+    (RANDOM.replace("random", "loop") + "[1, 2]", 5, "objects[0].schedule.gap", "`gap` with kind random"),
+    (RANDOM + "[3, 1]", 5, "objects[0].schedule.gap", "gap is 3 to 1"),
+    (RANDOM + "[0, 0]", 5, "objects[0].schedule.gap", "nor both be 0"),
+    (RANDOM + "[1]", 5, "objects[0].schedule.gap", "gap does not have two values"),
+    (RANDOM + "[1, 2, 3]", 5, "objects[0].schedule.gap", "gap has 3 values"),
+    (RANDOM + "5", 5, "objects[0].schedule.gap", "gap is 5; must be [minimum, maximum] in seconds"),
+    (RANDOM + "\n      - 1\n      - -2", 7, "objects[0].schedule.gap[1]", "gap[1] is -2"),
+    (RANDOM + "[1, 86401]", 5, "objects[0].schedule.gap[1]", "must be 0 to 86400 seconds"),
+    ("objects:\n  - label: a\n    schedule: {kind: random}", 3, "objects[0].schedule.gap", "gap is missing"),
+    ("objects:\n  - label: a\n    schedule: {at: -1}", 3, "objects[0].schedule.at", "at is -1"),
+    ("objects:\n  - label: a\n    schedule: {every: 2}", 3, "objects[0].schedule.every", "keys are kind, at"),
+    ("objects: [car, 7]", 1, "objects[1]", "label is 7"),
+    ("objects: [car, bird]\nimportance: [0.9]", 2, "importance", "importance has 1 and objects 2 entries"),
+    ("objects: [car]\npanning: [0, 0, 0]", 2, "panning", "panning has 3 and objects 1 entries"),
+    ("objects: [a, b]\nimportance:\n - 0\n - 3", 4, "importance[1]", "importance is 3; must be 0 to 1"),
+    ("objects: [a, b]\npanning: [0,\n  left]", 3, "panning[1]", 'panning is "left"'),
+    ("objects: [a, b]\nsound: [null,\n  ../a.wav]", 3, "sound[1]", "a path may not hold `..`"),
+    ("objects: [a, b]\nimportance: 0.5", 2, "importance", "importance is not a list"),
+    (CAR + "importance: [0.5]", 3, "importance", "write it inside each object"),
+    ("importance: [0.5]", 1, "importance", "it goes with `objects`"),
+    ("title: A\ntitle: B", 2, "title", "the key `title` is given twice; the first stands in line 1"),
+    (CAR + "  - {label: car, label: bird}", 3, "objects[1].label", "given twice"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "name", "part"), BAD_SCENES, ids=range(len(BAD_SCENES)))
+def test_a_wrong_scene_is_answered_with_line_and_field(text: str, line: int, name: str, part: str) -> None:
+    with pytest.raises(SceneError) as caught:
+        loads(text, "street.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.field) == ("street.yaml", line, name)
+    assert part in f"{problem.what}; {problem.allowed}"
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
+    text = (
+        "seed: -1\nobjects:\n  - {panning: 2, label: car, importance: 3}\n  - {label: 4}\n"
+        "wet_level: 2\natmo: {sound: x}\n"
+    )
+    with pytest.raises(SceneError) as caught:
+        loads(text)
+    fields = [(problem.line, problem.field) for problem in caught.value.problems]
+    assert fields == [
+        (1, "seed"),
+        (3, "objects[0].panning"),
+        (3, "objects[0].importance"),
+        (4, "objects[1].label"),
+        (5, "wet_level"),
+        (6, "atmo.sound"),
+    ]
+
+
+def test_thousands_of_problems_are_cut_after_200_and_counted() -> None:
+    """200 problems are worded; one line counts the other 300."""
+    with pytest.raises(SceneError) as caught:
+        loads("\n".join(f"key_{number}: 1" for number in range(500)))
+    assert MAX_PROBLEMS == 200
+    assert len(caught.value.problems) == 201
+    assert caught.value.problems[-1].what == "and 300 more problems"
+
+
+def test_more_than_512_objects_are_refused() -> None:
+    """512 objects load, 513 do not."""
+    assert len(loads("objects: [" + "car, " * 512 + "]").objects) == 512
+    with pytest.raises(SceneError, match="objects has 513 values; at most 512"):
+        loads("objects: [" + "car, " * 513 + "]")
+
+
+def test_the_message_reads_as_a_sentence() -> None:
+    with pytest.raises(SceneError) as caught:
+        loads("objects:\n  - {label: car, importance: 3}", "street.yaml")
+    assert str(caught.value) == "street.yaml:2: objects[0].importance: importance is 3; must be 0 to 1"
+
+
+@pytest.mark.parametrize("path", ["/nowhere/street.yaml", "", ".", "a\0b", "/dev/null", "a" * 5000, "\ud800"])
+def test_a_file_that_cannot_be_read_is_named(path: str) -> None:
+    with pytest.raises(SceneError) as caught:
+        load_scene(path)
+    (problem,) = caught.value.problems
+    assert problem.file
+    assert problem.what.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "data", [None, 3, [], {1: 2}, {"objects": [{1: 2}]}, {"title": object()}, {"seed": 10**5000}]
+)
+def test_data_of_a_kind_no_file_can_hold_is_refused_the_same_way(data: object) -> None:
+    with pytest.raises(SceneError):
+        scene_from_data(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "line", "written"),
+    [
+        ("objects:\n  - label: car\n    sound: a.wav", "objects[0].sound", 3, "objects[0].sound"),
+        ("objects:\n  - label: car", "objects[0].sound", 2, "objects[0].sound"),
+        ("objects: [a, b]\nsound: [a.wav,\n  b.wav]", "objects[1].sound", 3, "sound[1]"),
+        ("objects: [a,\n  b]", "objects[1].label", 2, "objects[1]"),
+        ("title: A\natmo: {sound: a.wav}", "atmo.sound", 2, "atmo.sound"),
+        ("title: A", "atmo.sound", 1, "atmo.sound"),
+    ],
+)
+def test_a_problem_found_after_loading_is_given_its_line(
+    tmp_path: Path, text: str, name: str, line: int, written: str
+) -> None:
+    file = tmp_path / "street.yaml"
+    file.write_text(text)
+    (problem,) = locate(file, [Problem("cannot be decoded", field=name)])
+    assert problem == Problem("cannot be decoded", field=written, file=str(file), line=line)
+
+
+def test_a_problem_found_after_the_file_is_gone_still_names_it(tmp_path: Path) -> None:
+    (problem,) = locate(tmp_path / "gone.yaml", [Problem("cannot be decoded", field="atmo.sound")])
+    assert (problem.file, problem.field) == (str(tmp_path / "gone.yaml"), "atmo.sound")
