@@ -1,0 +1,221 @@
+"""A scene made ready: its tracks with their levels, its clips, and the timeline of everything that sounds."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.units import db_to_amplitude, seconds_to_frames
+from engine.errors import Problem, SoundError
+from engine.events import Event
+from engine.scene.material import Material, Progress, from_file, from_synth
+from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
+from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, track_names
+from engine.scene.sounds import FileSound, SynthSound, track_sound
+
+REFERENCE_LUFS = -23.0
+"""The loudness every event is brought to; the track's level is set from there."""
+
+QUIETEST_LUFS, LOUDEST_LUFS = -30.0, -20.0
+"""The level of importance 0 and of importance 1."""
+
+MAX_EVENT_GAIN_DB = 40.0
+"""No sound is brought up by more: beyond, it is mostly its noise floor."""
+
+ATMO_SEND_DB = -9.0
+"""An atmosphere is mostly recorded with its own room around it."""
+
+VARIANTS = 3
+"""How many soundings a procedural sound that comes again and again has."""
+
+ENDLESS_WINDOW_S = 30.0
+"""In the endless form, where a sound that is heard once finds its place."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One lane pair of the bank: what it plays, how loud, where."""
+
+    number: int
+    name: str
+    importance: float
+    panning: float
+    level_db: float
+    send_db: float
+    mono: bool
+    schedule: Once | Loop | Random
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """A scene at one rate: tracks (the atmo first), clips by number, and the seed of all draws.
+
+    `duration_frames` is the length of the finite form: what the scene says, or the longest sound.
+    """
+
+    scene: Scene
+    seed: int
+    rate_hz: int
+    tracks: tuple[Track, ...]
+    materials: tuple[Material, ...]
+    duration_frames: int
+
+    def timeline(self, end_frame: int | None = None) -> Iterator[Event]:
+        """Yield every event in the order of its start.
+
+        With `end_frame` the finite form: nothing lies beyond it, and the longest sound starts at 0; without,
+        the endless one.
+        """
+        if end_frame is None:
+            window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
+            return heapq.merge(*(self._events(track, window) for track in self.tracks), key=_start)
+        anchor = self._anchor()
+        streams = (self._events(t, t.clips[0].frames if t is anchor else end_frame) for t in self.tracks)
+        return _clipped(heapq.merge(*streams, key=_start), end_frame)
+
+    def _events(self, track: Track, window_frames: int) -> Iterator[Event]:
+        generator = track_generator(self.seed, track.name)
+        return track_events(track.schedule, track.number, track.clips, generator, window_frames, self.rate_hz)
+
+    def _anchor(self) -> Track | None:
+        free = [t for t in self.tracks if isinstance(t.schedule, Once) and t.schedule.at is None]
+        return max(free, key=lambda t: t.clips[0].frames, default=None)
+
+
+def _start(event: Event) -> int:
+    return event.start_frame
+
+
+def _clipped(events: Iterator[Event], end_frame: int) -> Iterator[Event]:
+    for event in events:
+        if event.start_frame >= end_frame:
+            # The streams are merged in order, so nothing later can lie inside.
+            return
+        left = end_frame - event.start_frame
+        yield event if event.frames <= left else _cut(event, left)
+
+
+def _cut(event: Event, frames: int) -> Event:
+    fade_out = min(event.fade_out_frames, frames)
+    return event._replace(
+        frames=frames, fade_out_frames=fade_out, fade_in_frames=min(event.fade_in_frames, frames)
+    )
+
+
+def importance_to_level_db(importance: float) -> float:
+    """Return the level of a track in LUFS: linear from -30 at importance 0 to -20 at 1."""
+    return QUIETEST_LUFS + (LOUDEST_LUFS - QUIETEST_LUFS) * importance
+
+
+def compose(
+    scene: Scene,
+    folder: Path,
+    *,
+    rate_hz: int,
+    seed: int | None = None,
+    library: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Composition:
+    """Load every sound of `scene`, whose file lies in `folder`, and set levels and schedules.
+
+    `seed` replaces the scene's own. Raises SoundError with every sound that cannot be used.
+    """
+    loader = _Loader(folder, library, rate_hz, scene.seed if seed is None else seed)
+    wishes: list[tuple[Atmo | SceneObject, str]] = [(scene.atmo, "atmo")]
+    wishes += [(item, f"objects[{i}]") for i, item in enumerate(scene.objects)]
+    names = track_names(item.label for item, _ in wishes)
+    tracks = []
+    problems: list[Problem] = []
+    for number, ((item, field), name) in enumerate(zip(wishes, names, strict=True)):
+        if progress:
+            progress(name, number, len(wishes))
+        try:
+            tracks.append(_track(number, name, item, loader, field))
+        except SoundError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SoundError(problems)
+    if progress:
+        progress("", len(wishes), len(wishes))
+    materials = tuple(loader.materials)
+    if scene.duration == "auto":
+        duration = max(_extent(track, rate_hz) for track in tracks)
+    else:
+        duration = seconds_to_frames(scene.duration, rate_hz)
+    return Composition(scene, loader.seed, rate_hz, tuple(tracks), materials, duration)
+
+
+def _extent(track: Track, rate_hz: int) -> int:
+    """Return how far the finite form must reach for the track's longest sound to be heard whole."""
+    at = track.schedule.at if isinstance(track.schedule, Once) else None
+    return max(clip.frames for clip in track.clips) + seconds_to_frames(at or 0.0, rate_hz)
+
+
+def _track(number: int, name: str, item: Atmo | SceneObject, loader: "_Loader", field: str) -> Track:
+    if isinstance(item, Atmo):
+        clips, mono = loader.clips(item, field, Loop(kind="loop"))
+        return Track(number, name, 0.0, 0.0, item.level_db, ATMO_SEND_DB, mono, Loop(kind="loop"), clips)
+    level_db = importance_to_level_db(item.importance) + item.gain_db
+    clips, mono = loader.clips(item, field, item.schedule)
+    return Track(number, name, item.importance, item.panning, level_db, 0.0, mono, item.schedule, clips)
+
+
+class _Loader:
+    """Loads each sound once, however many objects use it."""
+
+    def __init__(self, folder: Path, library: Sequence[Path], rate_hz: int, seed: int) -> None:
+        self.folder = folder
+        self.library = library
+        self.rate_hz = rate_hz
+        self.seed = seed
+        self.materials: list[Material] = []
+        self._numbers: dict[str, int] = {}
+
+    def clips(
+        self, item: Atmo | SceneObject, field: str, schedule: Once | Loop | Random
+    ) -> tuple[tuple[Clip, ...], bool]:
+        """Return the clips of `item`, and whether all are mono. Raises SoundError naming `field`."""
+        sound = track_sound(item.label, item.sound, self.folder, self.library, field=f"{field}.sound")
+        if isinstance(sound, FileSound):
+            sources = [item.sound or item.label]
+        else:
+            count = VARIANTS if isinstance(schedule, Random) else 1
+            sources = [f"synth:{sound.name}{f'#{i}' if i > 1 else ''}" for i in range(1, count + 1)]
+        try:
+            numbers = [self._number(sound, source) for source in sources]
+        except SoundError as error:
+            raise SoundError([replace(p, field=f"{field}.sound") for p in error.problems]) from None
+        loops = isinstance(schedule, Loop)
+        return tuple(self._clip(n, loops) for n in numbers), all(self.materials[n].mono for n in numbers)
+
+    def _number(self, sound: SynthSound | FileSound, source: str) -> int:
+        key = str(sound.path) if isinstance(sound, FileSound) else source
+        if key not in self._numbers:
+            if isinstance(sound, FileSound):
+                material = from_file(sound, source, self.rate_hz)
+            else:
+                material = from_synth(sound, source, self.rate_hz, self.seed)
+            self._numbers[key] = len(self.materials)
+            self.materials.append(material)
+        return self._numbers[key]
+
+    def _clip(self, number: int, loops: bool) -> Clip:
+        material = self.materials[number]
+        gain_db = min(MAX_EVENT_GAIN_DB, REFERENCE_LUFS - material.loudness_lufs)
+        frames = len(material.samples)
+        rho = loop_correlation(material.samples, crossfade_frames(frames, self.rate_hz)) if loops else 0.0
+        return Clip(number, frames, db_to_amplitude(gain_db), rho)
+
+
+def loop_correlation(samples: NDArray[np.float32], cross_frames: int) -> float:
+    """Return the correlation, 0 to 1, of the last `cross_frames` of a clip with its first; negative reads as 0."""
+    if cross_frames < 1:
+        return 0.0
+    head = samples[:cross_frames].astype(np.float64)
+    tail = samples[-cross_frames:].astype(np.float64)
+    power = float(np.sqrt((head * head).sum() * (tail * tail).sum()))
+    return min(1.0, max(0.0, float((head * tail).sum()) / power)) if power > 0.0 else 0.0

@@ -1,0 +1,70 @@
+"""Sounds made ready to play: decoded or synthesised, as stereo clips, with what the mix has to know of them."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.loudness import active_loudness
+from dsp.units import SILENCE_DB
+from engine.errors import Problem, SoundError
+from engine.media import decode
+from engine.scene.sounds import FileSound, SynthSound
+
+SYNTH_CREDIT = "roomtone procedural library"
+MIN_LOUDNESS_LUFS = -90.0
+"""Below this a sound counts as silent: bringing it up to level would play its noise floor."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as (what is being prepared, how many are done, how many there are)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """One clip: float32 `[frames, 2]`, the loudness of its active part in LUFS, and where it came from.
+
+    A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently.
+    """
+
+    source: str
+    samples: NDArray[np.float32]
+    mono: bool
+    loudness_lufs: float
+    nominal_s: float
+    credit: str
+
+
+def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:
+    """Decode a file; raises SoundError if it cannot be used or is silent."""
+    return _finish(decode(sound.path, rate_hz), source, rate_hz, _file_credit(sound.path), str(sound.path))
+
+
+def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Material:
+    """Synthesise the sound at its natural length; a `source` of another name is another sounding of it."""
+    from dsp.synth import synthesise
+
+    sub_seed = int(np.random.SeedSequence([seed, zlib.crc32(source.encode())]).generate_state(1)[0])
+    samples = synthesise(sound.name, rate_hz=rate_hz, seed=sub_seed)
+    return _finish(samples, source, rate_hz, SYNTH_CREDIT, source)
+
+
+def _finish(samples: NDArray[np.float32], source: str, rate_hz: int, credit: str, place: str) -> Material:
+    loudness = active_loudness(samples, rate_hz)
+    if loudness <= max(MIN_LOUDNESS_LUFS, SILENCE_DB):
+        raise SoundError(Problem("is silent", "a sound that can be heard", file=place))
+    mono = samples.shape[1] == 1
+    stereo = np.repeat(samples, 2, axis=1) if mono else samples
+    length_s = len(samples) / rate_hz
+    return Material(source, np.ascontiguousarray(stereo), mono, loudness, length_s, credit)
+
+
+def _file_credit(path: Path) -> str:
+    """Return what stands in `NAME.credit.txt` beside the file, else its name."""
+    try:
+        lines: Sequence[str] = path.with_suffix(".credit.txt").read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return path.name
+    return lines[0].strip() or path.name
