@@ -1,0 +1,157 @@
+"""How much each track must give way, per band, so that more important tracks are heard."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from dsp.bark import (
+    BANDS,
+    SPL_AT_0DBFS,
+    masking_offset_db,
+    spreading_slopes,
+    threshold_in_quiet_energy,
+)
+from dsp.jit import kernel
+
+RANGE_DB = 20.0
+"""Masker-to-signal ratio at which a band counts as fully masked, and the cut that a demand of 1 asks for."""
+NEAR_DB = 6.0
+"""Bands within this of the track's strongest band matter fully; 20 dB further down they no longer matter."""
+ENERGY_FLOOR = 1e-16
+
+PER_NEPER = 10.0 / math.log(10.0) / RANGE_DB
+FULLY_MASKED = 10.0 ** (RANGE_DB / 10.0)
+NEAR = 10.0 ** (-NEAR_DB / 10.0)
+FAR = 10.0 ** (-(NEAR_DB + RANGE_DB) / 10.0)
+
+
+@kernel(
+    "void(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1],"
+    " float64, float64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1])"
+)
+def demand_cuts(
+    energy: npt.NDArray[np.float64],
+    upward: npt.NDArray[np.float64],
+    downward: npt.NDArray[np.float64],
+    offset: npt.NDArray[np.float64],
+    quiet: npt.NDArray[np.float64],
+    importance: npt.NDArray[np.float64],
+    order: npt.NDArray[np.int64],
+    strength: float,
+    max_cut_db: float,
+    excitation: npt.NDArray[np.float64],
+    masked: npt.NDArray[np.float64],
+    sums: npt.NDArray[np.float64],
+    target_db: npt.NDArray[np.float32],
+) -> None:
+    """Turn band energies into the cut each track owes the more important tracks.
+
+    X = S E;  T_i = max(Tq, 10^(-m/10) (Xtot - X_i));  MSR_i = 10 log10(T_i / E_i)
+    mu_i = w_i clip(MSR_i / 20, 0, 1), w_i = clip(1 + (L_i - max L_i + 6) / 20, 0, 1), 0 where E_i <= Tq
+    demand_j = X_j sum over p_i > p_j of (p_i - p_j) mu_i / (Xtot - X_i)
+    target_j = -min(max cut, 20 strength demand_j), 0 where E_j <= Tq
+
+    Shapes    energy (25, T); upward, downward (24); offset, quiet (25); importance, order (T), order by
+              falling importance; excitation, masked (25, T) and sums (3, 25) scratch; target_db (T, 25)
+    Units     mean squares; offset is a power ratio; strength 0 = none, 1 = as designed; target in dB, <= 0
+    State     none
+    Cost      O(25 T): from one track to the next less important the inner sum grows by the gap times the sum
+              of all mu / (Xtot - X) so far. Every term is >= 0: nothing cancels, and equals add exactly 0
+    Source    spreading and offset `dsp.bark`; MSR: Ronan, Ma, McNamara, Gunes & Reiss 2018, arXiv 1803.09960
+    """
+    bands, tracks = energy.shape
+    total, inner, weight = sums[0], sums[1], sums[2]
+
+    for t in range(tracks):
+        excitation[0, t] = energy[0, t]
+    for b in range(1, bands):
+        for t in range(tracks):
+            excitation[b, t] = energy[b, t] + upward[b - 1] * excitation[b - 1, t]
+    from_above = masked[0]
+    for t in range(tracks):
+        from_above[t] = 0.0
+    for b in range(bands - 2, -1, -1):
+        for t in range(tracks):
+            from_above[t] = downward[b] * (energy[b + 1, t] + from_above[t])
+            excitation[b, t] += from_above[t]
+    for b in range(bands):
+        total[b] = 0.0
+        for t in range(tracks):
+            total[b] += excitation[b, t]
+
+    for t in range(tracks):
+        loudest = 0.0
+        for b in range(bands):
+            loudest = max(loudest, energy[b, t])
+        for b in range(bands):
+            own = energy[b, t]
+            masked[b, t] = 0.0
+            if own <= quiet[b] or own <= FAR * loudest:
+                continue
+            others = max(total[b] - excitation[b, t], ENERGY_FLOOR)
+            ratio = offset[b] * others / own
+            if ratio <= 1.0:
+                continue
+            mu = 1.0 if ratio >= FULLY_MASKED else math.log(ratio) * PER_NEPER
+            if own < NEAR * loudest:
+                mu *= 1.0 + math.log(own / loudest) * PER_NEPER + NEAR_DB / RANGE_DB
+            masked[b, t] = mu / others
+
+    for b in range(bands):
+        inner[b] = 0.0
+        weight[b] = 0.0
+    above = importance[order[0]]
+    for rank in range(tracks):
+        j = order[rank]
+        gap = max(above - importance[j], 0.0)
+        above = importance[j]
+        for b in range(bands):
+            inner[b] += gap * weight[b]
+            weight[b] += masked[b, j]
+            cut_db = min(max_cut_db, RANGE_DB * strength * excitation[b, j] * inner[b])
+            target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
+
+
+class Masking:
+    """The demand on every track of a bank, from its band energies and the tracks' importances."""
+
+    def __init__(self, tracks: int, spl_at_0dbfs: float = SPL_AT_0DBFS) -> None:
+        # set once
+        self._upward, self._downward = spreading_slopes()
+        self._offset = 10.0 ** (-masking_offset_db() / 10.0)
+        self._quiet = threshold_in_quiet_energy(spl_at_0dbfs)
+        # render thread only
+        self._excitation = np.zeros((BANDS, tracks))
+        self._masked = np.zeros((BANDS, tracks))
+        self._sums = np.zeros((3, BANDS))
+        # shared
+        self.importance = np.full(tracks, 0.5)
+        """float64[T], 0..1; write it through `set_importance`."""
+        self._order = np.arange(tracks)
+        self.target_db = np.zeros((tracks, BANDS), np.float32)
+        """float32[T, 25], dB, <= 0: the cut each track owes in each band."""
+
+    def set_importance(self, values: npt.ArrayLike) -> None:
+        """Set the importance of all tracks, clipped to 0..1 (NaN counts as 0), and sort them anew."""
+        wanted = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
+        self.importance[:] = np.clip(wanted, 0.0, 1.0)
+        self._order[:] = np.argsort(-self.importance, kind="stable")
+
+    def process(self, energy: npt.NDArray[np.float64], strength: float, max_cut_db: float) -> None:
+        """Update `target_db` from float64[25, T] band energies."""
+        demand_cuts(
+            energy,
+            self._upward,
+            self._downward,
+            self._offset,
+            self._quiet,
+            self.importance,
+            self._order,
+            strength,
+            max_cut_db,
+            self._excitation,
+            self._masked,
+            self._sums,
+            self.target_db,
+        )

@@ -1,0 +1,106 @@
+"""The first unmasking stage: every track gives way, by at most 6 dB, where it hides a more important one."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from dsp.bank import BarkBank
+from dsp.dynamic_eq import DynamicEq
+from dsp.masking import Masking
+
+MAX_CUT_DB = 6.0
+STEP_FRAMES = 128
+"""Longer quanta are worked through in steps of this size, so that control is as fast in all of them."""
+
+
+class Unmask:
+    """Unmasking of T stereo tracks: 25 band energies, demand by importance, up to K bells per track.
+
+    All state is preallocated; `process` adds no latency and never boosts. With `amount` 0 the bells release
+    and every track then passes bit for bit; detection runs on, so that turning it up acts at once and the cost
+    of a quantum does not jump.
+    """
+
+    def __init__(self, tracks: int, rate_hz: int, quantum_frames: int, bells: int = 4) -> None:
+        if min(tracks, rate_hz, quantum_frames, bells) < 1:
+            raise ValueError("tracks, rate_hz, quantum_frames and bells must be at least 1")
+        # set once
+        self.tracks = tracks
+        self.rate_hz = rate_hz
+        self.quantum_frames = quantum_frames
+        self.bells = bells
+        # render thread only
+        self._bank = BarkBank(tracks, rate_hz, min(quantum_frames, STEP_FRAMES))
+        self._masking = Masking(tracks)
+        self._eq = DynamicEq(tracks, rate_hz, bells)
+        # shared
+        self.amount = 1.0
+        """Strength, 0..1; 0 asks for no cuts."""
+        self.max_cut_db = MAX_CUT_DB
+        """Deepest combined cut of a track at any frequency, 0..6 dB."""
+        self.attack_ms = 20.0
+        """Time constant of growing cuts, in milliseconds."""
+        self.release_ms = 200.0
+        """Time constant of shrinking cuts, in milliseconds."""
+        self.importance = self._masking.importance
+        """float64[T], 0..1, at first 0.5 for all; write it through `set_importance`."""
+        self.energy = self._bank.energy
+        """float64[25, T], mean square of each track's mono sum per band, smoothed."""
+        self.target_db = self._masking.target_db
+        """float32[T, 25], dB, <= 0: the cut asked for, per band."""
+        self.cut_db = self._eq.cut_db
+        """float32[T, 25], dB, <= 0: the present combined cut at the band centres."""
+        self.reduction_db = self._eq.reduction_db
+        """float32[T], dB, <= 0: the deepest of these per track."""
+
+    def set_importance(self, values: npt.ArrayLike) -> None:
+        """Set the importance of all tracks (0..1, clipped); equals never cut each other. Control thread."""
+        self._masking.set_importance(values)
+
+    def process(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
+        """Unmask float32[n, 2 T] x into y, n at most `quantum_frames`; x and y must not overlap."""
+        frames = x.shape[0]
+        if frames > self.quantum_frames or x.shape[1] != 2 * self.tracks or x.shape != y.shape:
+            raise ValueError(
+                f"{x.shape} into {y.shape} does not fit {self.quantum_frames} x {2 * self.tracks}"
+            )
+        if frames <= STEP_FRAMES:
+            if frames:
+                self._step(x, y)
+            return
+        for start in range(0, frames, STEP_FRAMES):
+            self._step(x[start : start + STEP_FRAMES], y[start : start + STEP_FRAMES])
+
+    def _step(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
+        strength = _clip(self.amount, 1.0)
+        limit_db = _clip(self.max_cut_db, MAX_CUT_DB)
+        self._bank.process(x)
+        self._masking.process(self._bank.energy, strength, limit_db)
+        self._eq.process(
+            x, y, self._masking.target_db, limit_db, self.attack_ms * 1e-3, self.release_ms * 1e-3
+        )
+
+    def reset(self) -> None:
+        """Return to silence with idle bells; settings stay."""
+        self._bank.reset()
+        self._masking.target_db.fill(0.0)
+        self._eq.reset()
+
+    def adopt(self, old: "Unmask", mapping: npt.ArrayLike) -> None:
+        """Continue with the filters, energies and bells of old track mapping[i] in track i; -1 starts silent.
+
+        Settings and importances are not taken over. Not while either of the two processes.
+        """
+        source = np.asarray(mapping, dtype=np.int64)
+        if (old.rate_hz, old.bells) != (self.rate_hz, self.bells):
+            raise ValueError("only a stage of the same rate and number of bells can be adopted")
+        if source.shape != (self.tracks,) or source.max() >= old.tracks or source.min() < -1:
+            raise ValueError(f"the mapping must hold {self.tracks} old track numbers or -1")
+        self.reset()
+        self._bank.adopt(old._bank, source)
+        self._eq.adopt(old._eq, source)
+
+
+def _clip(value: float, top: float) -> float:
+    return 0.0 if math.isnan(value) else max(0.0, min(top, value))

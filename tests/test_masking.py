@@ -1,0 +1,130 @@
+"""The demand for cuts against an explicit double loop over all pairs of tracks."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from dsp.bark import BANDS, masking_offset_db, spreading_matrix, threshold_in_quiet_energy
+from dsp.masking import Masking
+
+Floats = npt.NDArray[np.float64]
+
+
+def scene(tracks: int, seed: int, low_db: float = -110.0) -> Floats:
+    """Return random energies (25, T) from `low_db` to -20 dB."""
+    return 10 ** (np.random.default_rng(seed).uniform(low_db, -20, (BANDS, tracks)) / 10)
+
+
+def targets(energy: Floats, importance: npt.ArrayLike, strength: float = 1.0, cut_db: float = 6.0) -> Floats:
+    masking = Masking(energy.shape[1])
+    masking.set_importance(importance)
+    masking.process(np.ascontiguousarray(energy), strength, cut_db)
+    return masking.target_db.astype(np.float64)
+
+
+def twin(energy: Floats, importance: Floats, strength: float, cut_db: float) -> Floats:
+    """The same by the definition: matrix, logarithms, all pairs."""
+    tracks = energy.shape[1]
+    quiet = threshold_in_quiet_energy()
+    excitation = spreading_matrix() @ energy
+    level_db = 10 * np.log10(energy)
+    result = np.zeros((tracks, BANDS))
+    for b in range(BANDS):
+        for j in range(tracks):
+            demand = 0.0
+            for i in range(tracks):
+                others = sum(excitation[b, n] for n in range(tracks) if n != i)
+                threshold = max(quiet[b], 10 ** (-masking_offset_db()[b] / 10) * others)
+                msr_db = 10 * np.log10(threshold / energy[b, i])
+                w = np.clip(1 + (level_db[b, i] - level_db[:, i].max() + 6) / 20, 0, 1)
+                mu = (w if energy[b, i] > quiet[b] else 0.0) * np.clip(msr_db / 20, 0, 1)
+                demand += max(importance[i] - importance[j], 0.0) * mu * excitation[b, j] / others
+            if energy[b, j] > quiet[b]:
+                result[j, b] = -min(cut_db, 20 * strength * demand)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_suffix_sums_differ_from_all_pairs(seed: int) -> None:
+    """Targets equal those of the double loop to 1e-6 dB (shown in float32: relative 1e-6), ties included."""
+    rng = np.random.default_rng(seed)
+    importance = np.round(rng.uniform(0, 1, 11), 1)
+    energy = scene(11, seed)
+    truth = twin(energy, importance, 0.7, 5.0)
+    assert targets(energy, importance, 0.7, 5.0) == pytest.approx(truth, rel=1e-6, abs=1e-6)
+    assert truth.min() < -1.0
+
+
+def test_equals_cut_each_other() -> None:
+    """With equal importance, even one that has no exact binary form, every target is exactly 0."""
+    assert np.all(targets(scene(9, 1), np.full(9, 0.1)) == 0.0)
+
+
+def test_most_important_track_is_cut() -> None:
+    """The target of the most important track is exactly 0 while others are cut."""
+    target = targets(scene(9, 2), np.linspace(0, 1, 9))
+    assert np.all(target[8] == 0.0)
+    assert target[:8].min() < -0.5
+
+
+def test_level_changes_the_cuts() -> None:
+    """+6 dB on all tracks moves no target by more than 1e-4 dB where the threshold in quiet is far away."""
+    energy, importance = scene(6, 3, low_db=-25.0), np.linspace(0, 1, 6)
+    assert targets(4 * energy, importance) == pytest.approx(targets(energy, importance), abs=1e-4)
+
+
+def test_maskers_do_not_add() -> None:
+    """One masker split into two of half its power: both halves together owe what the whole owed."""
+    energy = scene(2, 4, low_db=-40.0)
+    split = np.column_stack([energy[:, :1], energy[:, 1:] / 2, energy[:, 1:] / 2])
+    whole = targets(energy, [1.0, 0.9])[1]
+    halves = targets(split, [1.0, 0.9, 0.9])[1:]
+    assert whole.min() < -0.1
+    assert halves.sum(axis=0) == pytest.approx(whole, rel=1e-5, abs=1e-6)
+
+
+def test_track_masks_itself() -> None:
+    """A lone loud track beside silence asks for nothing, though it is far above every threshold."""
+    energy = np.full((BANDS, 2), 1e-20)
+    energy[:, 0] = 0.1
+    assert np.all(targets(energy, [1.0, 0.0]) == 0.0)
+    assert np.all(targets(energy, [0.0, 1.0]) == 0.0)
+
+
+def test_inaudible_masker_is_cut() -> None:
+    """A track is cut only in bands where its own energy is above the threshold in quiet."""
+    energy = scene(5, 5)
+    target = targets(energy, np.linspace(0, 1, 5), strength=10.0)
+    inaudible = (energy <= threshold_in_quiet_energy()[:, None]).T
+    assert inaudible.any()
+    assert np.all(target[inaudible] == 0.0)
+
+
+def test_bands_that_do_not_matter_are_protected() -> None:
+    """A band 30 dB below the strongest band of the maskee is not defended, one 3 dB below is."""
+    energy = np.full((BANDS, 2), 1e-20)
+    energy[4, 0], energy[12, 0], energy[20, 0] = 1e-4, 0.5e-4, 1e-7
+    energy[12, 1] = energy[20, 1] = 1e-2
+    target = targets(energy, [1.0, 0.0])
+    assert target[1, 12] < -1.0
+    assert target[1, 20] == 0.0
+
+
+@pytest.mark.parametrize("cut_db", [0.0, 3.0, 6.0])
+def test_target_passes_the_deepest_cut(cut_db: float) -> None:
+    """However strong, no target is below the limit, and the limit is reached."""
+    assert targets(scene(8, 6), np.linspace(0, 1, 8), strength=100.0, cut_db=cut_db).min() == -cut_db
+
+
+def test_no_strength_still_cuts() -> None:
+    """Strength 0 makes every target exactly 0."""
+    assert np.all(targets(scene(8, 7), np.linspace(0, 1, 8), strength=0.0) == 0.0)
+
+
+def test_bad_importance_spoils_the_others() -> None:
+    """Not a number counts as 0, values outside 0..1 are clipped, and all targets stay finite."""
+    masking = Masking(4)
+    masking.set_importance([np.nan, 7.0, -3.0, np.inf])
+    assert masking.importance.tolist() == [0.0, 1.0, 0.0, 1.0]
+    masking.process(scene(4, 8), 1.0, 6.0)
+    assert np.all(np.isfinite(masking.target_db))

@@ -1,0 +1,258 @@
+"""The whole stage: what clashes gives way, what does not passes bit for bit."""
+
+import tracemalloc
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from dsp.unmask import Unmask
+
+RATES_HZ = (44100, 48000, 88200, 96000)
+Samples = npt.NDArray[np.float32]
+
+
+def band_noise(
+    seconds: float, rate_hz: int, low_hz: float, high_hz: float, level: float, seed: int
+) -> Samples:
+    """Return noise of rms `level` that lies between two frequencies only."""
+    frames = round(seconds * rate_hz)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(frames))
+    frequency_hz = np.fft.rfftfreq(frames, 1 / rate_hz)
+    spectrum[(frequency_hz < low_hz) | (frequency_hz > high_hz)] = 0.0
+    one = np.fft.irfft(spectrum, frames)
+    return (one * level / np.std(one)).astype(np.float32)
+
+
+def bank(*tracks: Samples) -> Samples:
+    """Return mono tracks as stereo lanes L0.. R0.."""
+    return np.column_stack(tracks * 2)
+
+
+def run(unmask: Unmask, x: Samples, quantum: int = 128) -> tuple[Samples, npt.NDArray[np.float64]]:
+    """Return (y, cut_db after every quantum: (quanta, T, 25))."""
+    y, cuts = np.full_like(x, np.nan), []
+    for start in range(0, len(x), quantum):
+        unmask.process(x[start : start + quantum], y[start : start + quantum])
+        cuts.append(unmask.cut_db.astype(np.float64))
+    return y, np.array(cuts)
+
+
+def clash(rate_hz: int, seconds: float = 1.0) -> Samples:
+    """Return speech-like and rain-like noise, both around 570 Hz, the second 10 dB louder."""
+    voice = band_noise(seconds, rate_hz, 510, 630, 0.03, 1)
+    rain = band_noise(seconds, rate_hz, 300, 1000, 0.1, 2)
+    return bank(voice, rain)
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_clash_at_570_hz_is_not_resolved(rate_hz: int) -> None:
+    """The less important track loses 2 to 6 dB at 570 Hz while both sound, less than 0.01 before and after."""
+    voice, rain = clash(rate_hz, 4.0)[:, 0].copy(), clash(rate_hz, 4.0)[:, 1]
+    voice[: rate_hz // 2], voice[3 * rate_hz // 2 :] = 0.0, 0.0
+    unmask = Unmask(2, rate_hz, 128)
+    unmask.set_importance([0.9, 0.2])
+    y, cuts = run(unmask, bank(voice, rain))
+    at_570_hz = cuts[:, 1, 5]
+    per_second = rate_hz / 128
+    assert np.all(at_570_hz[: int(0.5 * per_second)] == 0.0)
+    assert np.all(at_570_hz[int(0.6 * per_second) : int(1.5 * per_second)] < -2.0)
+    assert np.all(at_570_hz[int(3.3 * per_second) :] > -0.01)
+    assert cuts.min() >= -6.0
+    assert np.all(cuts[:, 0] == 0.0)
+    assert np.array_equal(y[:, [0, 2]], bank(voice, rain)[:, [0, 2]])
+    assert np.array_equal(y[-rate_hz // 4 :], bank(voice, rain)[-rate_hz // 4 :])
+
+
+def faded(x: Samples, start: int, stop: int) -> Samples:
+    """Return x between two frames, with 50 ms fades (an abrupt edge is a click and clashes with everything)."""
+    gain = np.interp(np.arange(len(x)), [start, start + 2400, stop - 2400, stop], [0.0, 1.0, 1.0, 0.0])
+    return np.asarray(x * np.sin(gain * np.pi / 2) ** 2, dtype=np.float32)
+
+
+def test_tracks_without_a_clash_are_changed() -> None:
+    """Noise at 200 Hz beside noise at 5 kHz, and one 0.4 s after the other: output bit-equal to input."""
+    low = band_noise(1.0, 48000, 150, 250, 0.1, 1)
+    high = band_noise(1.0, 48000, 4000, 6000, 0.1, 2)
+    together = bank(faded(low, 0, 48000), faded(high, 0, 48000))
+    in_turn = bank(faded(low, 0, 14400), faded(low, 33600, 48000))
+    for x in (together, in_turn):
+        unmask = Unmask(2, 48000, 128)
+        unmask.set_importance([1.0, 0.0])
+        y, _ = run(unmask, x)
+        assert np.array_equal(x.view(np.uint32), y.view(np.uint32))
+
+
+def test_equals_are_changed() -> None:
+    """With the importances of a new stage, all 0.5, clashing tracks pass bit for bit."""
+    x = clash(48000)
+    y, _ = run(Unmask(2, 48000, 128), x)
+    assert np.array_equal(x.view(np.uint32), y.view(np.uint32))
+
+
+def test_amount_zero_still_cuts() -> None:
+    """Amount 0 is bit exact from the start, and 2.5 s after it was turned down from 1."""
+    x = clash(48000, 3.0)
+    unmask = Unmask(2, 48000, 128)
+    unmask.set_importance([1.0, 0.0])
+    unmask.amount = 0.0
+    assert np.array_equal(run(unmask, x[:12800])[0], x[:12800])
+    unmask.amount = 1.0
+    assert run(unmask, x[:12800])[1].min() < -2.0
+    unmask.amount = 0.0
+    y, _ = run(unmask, x)
+    assert np.array_equal(y[-19200:], x[-19200:])
+
+
+def test_max_cut_does_nothing() -> None:
+    """With 2 dB no cut is deeper than 2 dB, and the clash that wants more than 2 gets at least 1.8."""
+    unmask = Unmask(2, 48000, 128)
+    unmask.set_importance([1.0, 0.0])
+    unmask.max_cut_db = 2.0
+    cuts = run(unmask, clash(48000))[1]
+    assert -2.0 <= cuts.min() <= -1.8
+
+
+@pytest.mark.parametrize("parameter", ["attack_ms", "release_ms"])
+def test_time_constant_does_nothing(parameter: str) -> None:
+    """Ten times the default moves the cut over a burst by more than 0.5 dB somewhere."""
+    x = clash(48000)
+    x[24000:, [0, 2]] = 0.0
+    curves = []
+    for factor in (1.0, 10.0):
+        unmask = Unmask(2, 48000, 128)
+        unmask.set_importance([1.0, 0.0])
+        setattr(unmask, parameter, factor * getattr(unmask, parameter))
+        curves.append(run(unmask, x)[1][:, 1, 5])
+    assert np.max(np.abs(curves[0] - curves[1])) > 0.5
+
+
+@pytest.mark.parametrize("quantum", [32, 64, 256, 480, 1024])
+def test_cuts_depend_on_the_quantum(quantum: int) -> None:
+    """0.5 s after the start cuts agree with those at quantum 128 within 0.5 dB, at any one instant within 1 dB."""
+    x = bank(*(band_noise(2.0, 48000, 100 * 2**n, 800 * 2**n, 0.02 * 2**n, n) for n in range(4)))
+    cuts = {}
+    for frames in (128, quantum):
+        unmask = Unmask(4, 48000, frames)
+        unmask.set_importance([0.9, 0.6, 0.3, 0.1])
+        cuts[frames] = run(unmask, x, frames)[1]
+    every = 1920 if quantum == 480 else 1024
+    settled = slice(24000 // every, 95000 // every)
+    ours = cuts[quantum][every // quantum - 1 :: every // quantum][settled]
+    theirs = cuts[128][every // 128 - 1 :: every // 128][settled]
+    assert theirs.min() < -2.0
+    assert np.max(np.abs(ours.mean(axis=0) - theirs.mean(axis=0))) < 0.5
+    assert np.max(np.abs(ours - theirs)) < 1.0
+
+
+def test_process_allocates() -> None:
+    """200 warm quanta have a memory peak below the bytes of one quantum (16 KiB)."""
+    unmask = Unmask(16, 48000, 128)
+    unmask.set_importance(np.linspace(0, 1, 16))
+    x = (0.1 * np.random.default_rng(1).standard_normal((128, 32))).astype(np.float32)
+    y = np.empty_like(x)
+    for _ in range(50):
+        unmask.process(x, y)
+    tracemalloc.start()
+    for _ in range(200):
+        unmask.process(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert unmask.reduction_db.min() < -1.0
+    assert peak < x.nbytes
+
+
+def test_adding_a_track_disturbs_the_others() -> None:
+    """A silent third track added between two running ones changes their output by less than 1e-5."""
+    x = clash(48000, 0.8)
+    old, whole = Unmask(2, 48000, 128), Unmask(2, 48000, 128)
+    for unmask in (old, whole):
+        unmask.set_importance([0.9, 0.2])
+    run(old, x[:25600])
+    new = Unmask(3, 48000, 128)
+    new.set_importance([0.9, 0.5, 0.2])
+    new.adopt(old, [0, -1, 1])
+    three = np.insert(x[25600:], [1, 3], 0.0, axis=1)
+    y, cuts = run(new, np.ascontiguousarray(three))
+    truth, true_cuts = run(whole, x)
+    assert true_cuts[199, 1].min() < -2.0
+    assert y[:, [0, 2, 3, 5]] == pytest.approx(truth[25600:], abs=1e-5)
+    assert cuts[:, [0, 2]] == pytest.approx(true_cuts[200:], abs=1e-3)
+    assert np.all(y[:, [1, 4]] == 0.0)
+
+
+def test_wrong_mapping_is_adopted() -> None:
+    """A mapping of the wrong length, beyond the old tracks, or another rate raises ValueError."""
+    old = Unmask(2, 48000, 128)
+    for mapping in ([0], [0, 2], [0, -2]):
+        with pytest.raises(ValueError, match="mapping"):
+            Unmask(2, 48000, 128).adopt(old, mapping)
+    with pytest.raises(ValueError, match="rate"):
+        Unmask(2, 44100, 128).adopt(old, [0, 1])
+
+
+def test_buffer_of_the_wrong_shape_reaches_a_kernel() -> None:
+    """Too many frames, another number of tracks or unequal buffers raise ValueError; fewer frames are fine."""
+    unmask = Unmask(2, 48000, 128)
+    for x_shape, y_shape in (((129, 4), (129, 4)), ((128, 6), (128, 6)), ((128, 4), (64, 4))):
+        with pytest.raises(ValueError, match="into"):
+            unmask.process(np.zeros(x_shape, np.float32), np.zeros(y_shape, np.float32))
+    for frames in (0, 1, 127):
+        unmask.process(np.zeros((frames, 4), np.float32), np.zeros((frames, 4), np.float32))
+
+
+def test_extreme_input_makes_numbers_that_are_none() -> None:
+    """Huge, tiny and bad samples leave everything finite, and 4 s later the cuts are right to 0.5 dB."""
+    rng = np.random.default_rng(4)
+    unmask = Unmask(4, 48000, 128)
+    unmask.set_importance([1.0, 0.7, 0.3, 0.0])
+    levels = [1e-45, 1e-30, 1.0, 1e6, 3e38, np.inf, np.nan]
+    for _ in range(300):
+        x = (rng.choice(levels, (128, 8)) * rng.choice([-1.0, 1.0], (128, 8))).astype(np.float32)
+        y = np.empty_like(x)
+        unmask.process(x, y)
+        assert np.all(np.isfinite(y))
+        assert np.all(np.isfinite(unmask.energy))
+        assert np.all(np.isfinite(unmask.cut_db))
+    x = np.ascontiguousarray(np.insert(clash(48000, 4.0), [2, 2, 4, 4], 0.0, axis=1))
+    _, cuts = run(unmask, x)
+    fresh = Unmask(4, 48000, 128)
+    fresh.set_importance([1.0, 0.7, 0.3, 0.0])
+    _, true_cuts = run(fresh, x)
+    assert true_cuts[-1].min() < -2.0
+    assert cuts[-1] == pytest.approx(true_cuts[-1], abs=0.5)
+
+
+def test_bad_settings_make_numbers_that_are_none() -> None:
+    """NaN, negative and huge settings leave the output finite and the cut within 6 dB."""
+    x = clash(48000, 0.1)
+    for bad in (np.nan, -5.0, 1e9, np.inf):
+        unmask = Unmask(2, 48000, 128)
+        unmask.set_importance([1.0, 0.0])
+        unmask.amount = unmask.max_cut_db = unmask.attack_ms = unmask.release_ms = bad
+        y, cuts = run(unmask, x)
+        assert np.all(np.isfinite(y))
+        assert cuts.min() >= -6.0
+
+
+def test_reset_keeps_state() -> None:
+    """After reset the same input gives the same bits as the first time."""
+    unmask, x = Unmask(2, 48000, 128), clash(48000, 0.2)
+    unmask.set_importance([1.0, 0.0])
+    first = run(unmask, x)[0]
+    unmask.reset()
+    assert np.all(unmask.cut_db == 0.0)
+    assert np.array_equal(run(unmask, x)[0], first)
+    assert not np.array_equal(first, x)
+
+
+def test_unmasking_boosts() -> None:
+    """No track's energy in a quantum of 1024 frames rises by more than 1 % over that of its input."""
+    rng = np.random.default_rng(6)
+    x = np.ascontiguousarray(rng.standard_normal((48000, 12)) * np.geomspace(0.01, 0.3, 12), dtype=np.float32)
+    unmask = Unmask(6, 48000, 128)
+    unmask.set_importance(rng.uniform(0, 1, 6))
+    y = run(unmask, x)[0]
+    before, after = (np.square(z[:47104].reshape(46, 1024, 12)).mean(axis=1) for z in (x, y))
+    assert np.all(after <= 1.01 * before)
+    assert np.any(after < 0.7 * before)
