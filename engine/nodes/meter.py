@@ -1,0 +1,69 @@
+"""OutputMeter: peak, RMS and loudness of what is heard; the signal passes unchanged."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsp.loudness import LoudnessMeter
+from engine.meters import Meter
+from engine.node import BuildContext, Port, Processor
+from engine.params import Param
+from engine.spec import Block
+
+PEAK_FALL_DB_PER_S = 24.0
+RMS_WINDOW_S = 0.3
+CHANNELS = ("left", "right")
+
+
+@dataclass(frozen=True)
+class OutputMeter:
+    """BS.1770-5 loudness, falling peak and 300 ms RMS of a stereo bus."""
+
+    inputs = (Port("bus", 2),)
+    outputs = (Port("bus", 2),)
+    params: tuple[Param, ...] = ()
+    meters: tuple[Meter, ...] = (
+        Meter("peak", "", "falling sample peak, amplitude", CHANNELS),
+        Meter("rms", "", "root mean square over 300 ms, amplitude", CHANNELS),
+        Meter("momentary_lufs", "LUFS", "loudness of the last 400 ms"),
+        Meter("short_term_lufs", "LUFS", "loudness of the last 3 s"),
+        Meter("integrated_lufs", "LUFS", "gated loudness since the start"),
+    )
+
+    def build(self, ctx: BuildContext) -> "OutputMeterProcessor":
+        """Make the processor."""
+        return OutputMeterProcessor(ctx)
+
+
+class OutputMeterProcessor(Processor):
+    """One compiled call; the rest is five numbers."""
+
+    def __init__(self, ctx: BuildContext) -> None:
+        self._meter = LoudnessMeter(ctx.spec.rate_hz)
+        self._peak = ctx.meter("peak")
+        self._rms = ctx.meter("rms")
+        self._lufs = ctx.meter("momentary_lufs"), ctx.meter("short_term_lufs"), ctx.meter("integrated_lufs")
+        self._fall = 10.0 ** (-PEAK_FALL_DB_PER_S * ctx.spec.quantum_s / 20.0)
+        self._keep = math.exp(-ctx.spec.quantum_s / RMS_WINDOW_S)
+        self._square = [0.0, 0.0]
+
+    def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+        np.copyto(outs[0], ins[0])
+        meter = self._meter
+        meter.process(ins[0])
+        for channel in range(2):
+            self._peak[channel] = max(float(meter.peak[channel]), float(self._peak[channel]) * self._fall)
+            now = float(meter.mean_square[channel])
+            self._square[channel] = now + (self._square[channel] - now) * self._keep
+            self._rms[channel] = math.sqrt(self._square[channel])
+        momentary, short_term, integrated = self._lufs
+        momentary[0] = meter.momentary_lufs
+        short_term[0] = meter.short_term_lufs
+        integrated[0] = meter.integrated_lufs
+
+    def reset(self) -> None:
+        self._meter.reset()
+        self._peak.fill(0.0)
+        self._rms.fill(0.0)
+        self._square[:] = (0.0, 0.0)

@@ -1,0 +1,95 @@
+"""Trims: the level of every track, ramped."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsp.mixing import OFF_DB, level_gains
+from dsp.ramp import LaneRamp
+from dsp.units import ms_to_frames
+from engine.meters import Meter
+from engine.node import BuildContext, Port, Processor
+from engine.params import Param
+from engine.spec import Block
+
+RAMP_MS = 20.0
+"""How long a change of level takes."""
+
+
+@dataclass(frozen=True)
+class Trims:
+    """Brings each track from the common `reference_db` its events have to its own level, both in LUFS."""
+
+    tracks: tuple[str, ...]
+    level_db: tuple[float, ...]
+    reference_db: float
+
+    meters: tuple[Meter, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """One bank."""
+        return (Port("bank", 2 * len(self.tracks)),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """One bank."""
+        return self.inputs
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """The level of each track."""
+        return (
+            Param(
+                "level_db", "LUFS", OFF_DB, 0.0, self.level_db, "level of the track; -90 is off", self.tracks
+            ),
+        )
+
+    def build(self, ctx: BuildContext) -> "TrimsProcessor":
+        """Make the processor."""
+        return TrimsProcessor(self, ctx)
+
+
+class TrimsProcessor(Processor):
+    """One ramp a lane."""
+
+    def __init__(self, node: Trims, ctx: BuildContext) -> None:
+        tracks = len(node.tracks)
+        self._keys = node.tracks
+        self._reference_db = node.reference_db
+        self._level_db = ctx.param("level_db")
+        self._last = np.full(tracks, np.nan)
+        self._gains = np.zeros(2 * tracks, np.float32)
+        self._ramp = LaneRamp(2 * tracks, max(1, ms_to_frames(RAMP_MS, ctx.spec.rate_hz)))
+        self._settled = False
+        self._moves: list[tuple[int, int]] = []
+
+    def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+        if level_gains(self._level_db, self._last, self._reference_db, self._gains):
+            if self._settled:
+                self._ramp.set_targets(self._gains)
+            else:
+                self._ramp.jump_to(self._gains)
+                self._settled = True
+        self._ramp.apply(ins[0], outs[0])
+
+    def reset(self) -> None:
+        self._last.fill(np.nan)
+        self._settled = False
+
+    def can_adopt(self, old: Processor) -> bool:
+        if not isinstance(old, TrimsProcessor):
+            return False
+        before = {key: i for i, key in enumerate(old._keys)}
+        self._moves = [(i, before[key]) for i, key in enumerate(self._keys) if key in before]
+        return True
+
+    def adopt(self, old: Processor) -> None:
+        if isinstance(old, TrimsProcessor):
+            level_gains(self._level_db, self._last, self._reference_db, self._gains)
+            self._ramp.jump_to(self._gains)
+            tracks, before_tracks = len(self._keys), len(old._keys)
+            for new, before in self._moves:
+                for side in range(2):
+                    self._ramp.resume(side * tracks + new, old._ramp, side * before_tracks + before)
+            self._settled = True
