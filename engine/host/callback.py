@@ -1,0 +1,206 @@
+"""The PortAudio callback: compiled code that drains the ring into the device, without interpreter or lock.
+
+On a short ring it plays what is there and lets the last sample decay; when data is back it fades in over what is
+left of that, so no step reaches the speakers either way. Every field it touches is laid out here, in the file that
+defines it, because numba's cache watches this file alone: the numbers below are frozen into the machine code.
+"""
+
+import ctypes
+import functools
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+import dsp.jit  # noqa: F401 - sets the cache folder
+from dsp.memory import pointer
+
+RING_FRAMES = 2**17
+"""Frames the ring holds, a power of two: 2.7 s at 48 kHz, so that recorders may lag behind."""
+
+# Counters of the session, int64; `WRITTEN` and `STATE` are the DSP loop's, the others the callback's.
+(
+    WRITTEN,
+    READ,
+    UNDERRUNS,
+    UNDERRUN_FRAMES,
+    CALLBACKS,
+    DEVICE_UNDERFLOWS,
+    RING_MINIMUM,
+    DEVICE_FRAMES,
+    STATE,
+) = range(9)
+COUNTERS = 16
+
+IDLE, PLAYING, DRAINING = range(3)
+"""Values of `STATE`. A ring that runs dry while it drains after the end is no under-run."""
+
+# What the callback is given: int64 `[5]`, written before the stream opens, `MUTED` also later.
+RING_ADDRESS, COUNTERS_ADDRESS, VOICE_ADDRESS, CHANNELS, MUTED = range(5)
+
+# What the callback keeps between calls: float64 `[10]`.
+GAIN, GAIN_STEP, DECAY, LAST_LEFT, LAST_RIGHT, REST_LEFT, REST_RIGHT, SHORT, BURST, BURST_TIME = range(10)
+
+FADE_IN_MS = 5.0
+DECAY_MS = 1.0
+"""Time constant in which the last sample dies away on a short ring."""
+
+SILENCE_AMPLITUDE = 1e-6
+"""-120 dBFS: below it a decaying sample is silence."""
+
+OUTPUT_UNDERFLOW = 4
+"""`paOutputUnderflow`, a flag of PortAudio."""
+
+CURRENT_TIME = 1
+"""Place of `currentTime` in `PaStreamCallbackTimeInfo`, three doubles."""
+
+# PaStreamCallback; its `unsigned long` has 32 bits on Windows.
+_ULONG = f"uint{8 * ctypes.sizeof(ctypes.c_ulong)}"
+SIGNATURE = f"int32(voidptr, CPointer(float32), {_ULONG}, CPointer(float64), {_ULONG}, CPointer(int64))"
+
+
+class CallbackState:
+    """The memory of one stream's callback; must live longer than the stream.
+
+    `fade_in` says whether the first frames fade in, as they must where the sound is already under way.
+    """
+
+    def __init__(
+        self,
+        ring: NDArray[np.float32],
+        counters: NDArray[np.int64],
+        rate_hz: int,
+        channels: int,
+        fade_in: bool = False,
+    ) -> None:
+        self._ring = ring
+        self._counters = counters
+        self.voice = np.zeros(10)
+        self.voice[GAIN] = 0.0 if fade_in else 1.0
+        self.voice[GAIN_STEP] = 1e3 / (FADE_IN_MS * rate_hz)
+        self.voice[DECAY] = math.exp(-1e3 / (DECAY_MS * rate_hz))
+        self.voice[BURST_TIME] = -1.0
+        self.words = np.zeros(5, np.int64)
+        self.words[:4] = ring.ctypes.data, counters.ctypes.data, self.voice.ctypes.data, channels
+
+    @property
+    def address(self) -> int:
+        """What the callback is given as user data."""
+        return int(self.words.ctypes.data)
+
+    def mute(self) -> None:
+        """Have the callback give silence and touch nothing from now on."""
+        self.words[MUTED] = 1
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _address(typing_context: Any, data: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], ir.IntType(64))
+
+    return types.int64(data), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fence(typing_context: Any) -> Any:
+    """Order the memory accesses before and after, for processors that would not (x86 does anyway)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def _fill(_input: Any, output: Any, frame_count: Any, time_info: Any, flags: Any, data: Any) -> int:
+    frames = np.int64(frame_count)
+    words = numba.carray(data, (5,))
+    channels = words[CHANNELS]
+    out = numba.carray(output, (frames, channels))
+    if words[MUTED] != 0:
+        for n in range(frames):
+            for channel in range(channels):
+                out[n, channel] = np.float32(0.0)
+        return 0
+    ring = numba.carray(pointer(words[RING_ADDRESS]), (RING_FRAMES, 2), np.float32)
+    counters = numba.carray(pointer(words[COUNTERS_ADDRESS]), (COUNTERS,), np.int64)
+    voice = numba.carray(pointer(words[VOICE_ADDRESS]), (10,), np.float64)
+
+    # PortAudio may take one device buffer in several calls, at one and the same time.
+    now = -1.0
+    if _address(time_info) != 0:
+        now = numba.carray(time_info, (3,))[CURRENT_TIME]
+    same_buffer = now >= 0.0 and now == voice[BURST_TIME] and not flags & OUTPUT_UNDERFLOW
+    voice[BURST] = voice[BURST] + frames if same_buffer else frames
+    voice[BURST_TIME] = now
+    if voice[BURST] > counters[DEVICE_FRAMES]:
+        counters[DEVICE_FRAMES] = np.int64(voice[BURST])
+
+    read = counters[READ]
+    available = counters[WRITTEN] - read
+    fence()
+    taken = min(max(available, 0), frames)
+    gain = voice[GAIN]
+    decay = voice[DECAY]
+    left = voice[LAST_LEFT]
+    right = voice[LAST_RIGHT]
+    rest_left = voice[REST_LEFT]
+    rest_right = voice[REST_RIGHT]
+    for n in range(frames):
+        if n == taken:
+            rest_left = left
+            rest_right = right
+        rest_left = rest_left * decay if abs(rest_left) > SILENCE_AMPLITUDE else 0.0
+        rest_right = rest_right * decay if abs(rest_right) > SILENCE_AMPLITUDE else 0.0
+        left = rest_left
+        right = rest_right
+        if n < taken:
+            place = (read + n) & (RING_FRAMES - 1)
+            new_left = np.float64(ring[place, 0])
+            new_right = np.float64(ring[place, 1])
+            left += gain * new_left if math.isfinite(new_left) else 0.0
+            right += gain * new_right if math.isfinite(new_right) else 0.0
+            gain = min(1.0, gain + voice[GAIN_STEP])
+        if channels == 1:
+            out[n, 0] = np.float32(0.5 * (left + right))
+        else:
+            out[n, 0] = np.float32(left)
+            out[n, 1] = np.float32(right)
+            for channel in range(2, channels):
+                out[n, channel] = np.float32(0.0)
+    voice[LAST_LEFT] = left
+    voice[LAST_RIGHT] = right
+    voice[REST_LEFT] = rest_left
+    voice[REST_RIGHT] = rest_right
+    voice[GAIN] = gain if taken == frames else 0.0
+
+    if counters[STATE] == PLAYING:
+        if taken < frames:
+            counters[UNDERRUNS] += 1 if voice[SHORT] == 0.0 else 0
+            counters[UNDERRUN_FRAMES] += frames - taken
+        counters[RING_MINIMUM] = min(counters[RING_MINIMUM], available - taken)
+    voice[SHORT] = 1.0 if taken < frames else 0.0
+    if flags & OUTPUT_UNDERFLOW:
+        counters[DEVICE_UNDERFLOWS] += 1
+    fence()
+    counters[READ] = read + taken
+    counters[CALLBACKS] += 1
+    return 0
+
+
+@functools.cache
+def compiled_callback() -> Any:
+    """Compile the callback, or load it from the cache; `address` is the C function. Keep it while it is in use."""
+    try:
+        return _compile(cache=True)
+    except Exception:  # an unreadable cache raises whatever its damaged bytes happen to mean
+        return _compile(cache=False)
+
+
+def _compile(cache: bool) -> Any:
+    return numba.cfunc(SIGNATURE, nopython=True, cache=cache, error_model="numpy")(_fill)

@@ -1,0 +1,134 @@
+"""The memory that control process and engine process share while a session lasts: one segment, named views.
+
+Every field has exactly one writer; the others only read it. All positions are absolute frames of the transport.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events import QUEUE_BYTES, EventQueue
+from engine.host import callback
+from engine.host.shm import Segment, aligned
+from engine.slots import SLOT_CAPACITY, Slots
+
+# Engine statistics, float64; written by the DSP loop.
+LOAD_MEAN, LOAD_MAX, QUANTA, LATE_QUANTA, DEVICE_LOST = range(5)
+STATISTICS = 8
+
+_RING_BYTES = callback.RING_FRAMES * 2 * 4
+_SIZES_BYTES = (
+    _RING_BYTES,
+    callback.COUNTERS * 8,
+    STATISTICS * 8,
+    SLOT_CAPACITY * 8,
+    SLOT_CAPACITY * 8,
+    QUEUE_BYTES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """How the engine is doing, read at one moment.
+
+    `frame_rendered` and `frame_heard` (given to the device) are absolute frames. Loads are shares of the quantum:
+    the mean of the last second, and the largest so far. An under-run is one stretch in which the ring was short;
+    `underrun_frames` counts what the device got as silence instead. `device_underflows` are those that PortAudio
+    reports on its own. `ring_minimum_frames` is the least that was left in the ring after the device took its
+    share. `device_lost` says that the device stopped asking and the null clock took over.
+    """
+
+    frame_rendered: int
+    frame_heard: int
+    load_mean: float
+    load_max: float
+    quanta: int
+    late_quanta: int
+    underruns: int
+    underrun_frames: int
+    callbacks: int
+    device_underflows: int
+    ring_minimum_frames: int
+    device_frames: int
+    device_lost: bool
+    alive: bool
+
+
+class Session:
+    """The views of a session segment.
+
+    Attributes, with their only writer:
+        ring        float32 `[RING_FRAMES, 2]`   DSP loop: rendered sound; frame n is at n modulo RING_FRAMES
+        counters    int64 `[COUNTERS]`           see `engine.host.callback`: DSP loop, or callback (null clock)
+        statistics  float64 `[STATISTICS]`       DSP loop
+        params      float64 `[SLOT_CAPACITY]`    control process
+        meters      float64 `[SLOT_CAPACITY]`    DSP loop (processors)
+        events      `EventQueue`                 control process pushes, DSP loop (players) takes
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        starts = []
+        end = 0
+        for size in _SIZES_BYTES:
+            starts.append(aligned(end))
+            end = starts[-1] + size
+        ring = segment.view(np.float32, callback.RING_FRAMES * 2, starts[0])
+        self.ring: NDArray[np.float32] = ring.reshape(callback.RING_FRAMES, 2)
+        self.counters: NDArray[np.int64] = segment.view(np.int64, callback.COUNTERS, starts[1])
+        self.statistics: NDArray[np.float64] = segment.view(np.float64, STATISTICS, starts[2])
+        self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[3])
+        self.meters: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[4])
+        self.events = EventQueue(segment.view(np.uint8, QUEUE_BYTES, starts[5]))
+
+    @classmethod
+    def create(cls, first_frame: int = 0) -> "Session":
+        """Make a session whose transport begins at `first_frame`; raises HostError where there is no room."""
+        session = cls(Segment.create(sum(aligned(size) for size in _SIZES_BYTES)))
+        session.begin(first_frame)
+        return session
+
+    @classmethod
+    def attach(cls, name: str) -> "Session":
+        """Open the session of the control process."""
+        return cls(Segment.attach(name))
+
+    def begin(self, first_frame: int) -> None:
+        """Set all counters for an engine that begins at `first_frame`; only while none is running.
+
+        Frames between what was rendered last and `first_frame` are silence to whoever records.
+        """
+        skipped = min(first_frame - int(self.counters[callback.WRITTEN]), callback.RING_FRAMES)
+        if skipped > 0:
+            self.ring[np.arange(first_frame - skipped, first_frame) % callback.RING_FRAMES] = 0.0
+        self.counters.fill(0)
+        self.statistics.fill(0.0)
+        self.counters[callback.READ] = first_frame
+        self.counters[callback.RING_MINIMUM] = callback.RING_FRAMES
+        self.counters[callback.WRITTEN] = first_frame
+
+    def snapshot(self, alive: bool) -> EngineStatistics:
+        """Return the counters and statistics as they are now."""
+        counters = [int(value) for value in self.counters]
+        statistics = [float(value) for value in self.statistics]
+        return EngineStatistics(
+            frame_rendered=counters[callback.WRITTEN],
+            frame_heard=counters[callback.READ],
+            load_mean=statistics[LOAD_MEAN],
+            load_max=statistics[LOAD_MAX],
+            quanta=int(statistics[QUANTA]),
+            late_quanta=int(statistics[LATE_QUANTA]),
+            underruns=counters[callback.UNDERRUNS],
+            underrun_frames=counters[callback.UNDERRUN_FRAMES],
+            callbacks=counters[callback.CALLBACKS],
+            device_underflows=counters[callback.DEVICE_UNDERFLOWS],
+            ring_minimum_frames=counters[callback.RING_MINIMUM],
+            device_frames=counters[callback.DEVICE_FRAMES],
+            device_lost=statistics[DEVICE_LOST] != 0.0,
+            alive=alive,
+        )
+
+    def close(self) -> None:
+        """Let go of the segment; the process that made it removes it."""
+        self.segment.close()

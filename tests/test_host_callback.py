@@ -1,0 +1,214 @@
+import ctypes
+import re
+
+import numba
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.host import callback
+from engine.host.callback import CallbackState, compiled_callback
+
+RATE_HZ = 48_000
+
+
+class Device:
+    """Calls the compiled callback as PortAudio would."""
+
+    def __init__(self, channels: int = 2, fade_in: bool = False, first_frame: int = 0) -> None:
+        self.ring = np.zeros((callback.RING_FRAMES, 2), np.float32)
+        self.counters = np.zeros(callback.COUNTERS, np.int64)
+        self.counters[[callback.WRITTEN, callback.READ]] = first_frame
+        self.counters[callback.RING_MINIMUM] = callback.RING_FRAMES
+        self.counters[callback.STATE] = callback.PLAYING
+        self.channels = channels
+        self.state = CallbackState(self.ring, self.counters, RATE_HZ, channels, fade_in)
+        kind = ctypes.CFUNCTYPE(
+            ctypes.c_int32,
+            *(
+                ctypes.c_void_p,
+                ctypes.c_void_p,
+                ctypes.c_ulong,
+                ctypes.c_void_p,
+                ctypes.c_ulong,
+                ctypes.c_void_p,
+            ),
+        )
+        self._compiled = compiled_callback()
+        self._call = kind(self._compiled.address)
+
+    def write(self, frames: NDArray[np.float32]) -> None:
+        written = int(self.counters[callback.WRITTEN])
+        self.ring[np.arange(written, written + len(frames)) % callback.RING_FRAMES] = frames
+        self.counters[callback.WRITTEN] = written + len(frames)
+
+    def take(self, frames: int, flags: int = 0, now_s: float | None = None) -> NDArray[np.float32]:
+        out = np.full((frames, self.channels), np.nan, np.float32)
+        times = np.array([0.0, now_s or 0.0, 0.0])
+        time_info = times.ctypes.data if now_s is not None else None
+        assert self._call(None, out.ctypes.data, frames, time_info, flags, self.state.address) == 0
+        return out
+
+    def count(self, counter: int) -> int:
+        return int(self.counters[counter])
+
+
+class SlowTwin:
+    """What the callback promises, one frame at a time."""
+
+    def __init__(self, sound: NDArray[np.float32], fade_in: bool) -> None:
+        self.sound = sound.astype(float)
+        self.at = 0
+        self.gain = 0.0 if fade_in else 1.0
+        self.heard = np.zeros(2)
+        self.rest = np.zeros(2)
+
+    def take(self, frames: int, available: int) -> NDArray[np.float64]:
+        out = np.zeros((frames, 2))
+        for n in range(frames):
+            if n == available:
+                self.rest = self.heard
+            self.rest = np.where(abs(self.rest) > 1e-6, self.rest * np.exp(-1.0 / (1e-3 * RATE_HZ)), 0.0)
+            self.heard = self.rest
+            if n < available:
+                self.heard = self.rest + self.gain * self.sound[self.at]
+                self.gain = min(1.0, self.gain + 1.0 / (5e-3 * RATE_HZ))
+                self.at += 1
+            out[n] = self.heard
+        if available < frames:
+            self.gain = 0.0
+        return out
+
+
+def noise(frames: int, seed: int = 440) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).uniform(-1, 1, (frames, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("fade_in", [False, True])
+def test_compiled_callback_is_its_slow_twin_over_odd_buffers_wrap_around_and_underruns(fade_in: bool) -> None:
+    random = np.random.default_rng(1)
+    sound = noise(12_000)
+    device = Device(fade_in=fade_in, first_frame=callback.RING_FRAMES - 3000)
+    twin = SlowTwin(sound, fade_in)
+    written = 0
+    while written < len(sound):
+        if random.random() < 0.7:
+            size = min(int(random.integers(1, 700)), len(sound) - written)
+            device.write(sound[written : written + size])
+            written += size
+        frames = int(random.choice([1, 7, 64, 127, 128, 333, 1024]))
+        available = min(frames, written - twin.at)
+        np.testing.assert_allclose(device.take(frames), twin.take(frames, available), atol=1e-6)
+    assert device.count(callback.UNDERRUNS) > 3
+    assert device.count(callback.READ) == callback.RING_FRAMES - 3000 + twin.at
+
+
+def test_sound_that_is_never_short_passes_bit_for_bit_across_the_wrap() -> None:
+    device = Device(first_frame=callback.RING_FRAMES * 5 - 100)
+    sound = noise(1000)
+    device.write(sound)
+    heard = np.concatenate([device.take(frames) for frames in (1, 98, 2, 399, 500)])
+    np.testing.assert_array_equal(heard, sound)
+    assert device.count(callback.UNDERRUNS) == 0
+
+
+@pytest.mark.parametrize("available", [0, 1, 50, 127])
+def test_no_step_reaches_the_speakers_when_the_ring_runs_short_and_fills_again(available: int) -> None:
+    device = Device()
+    device.write(np.ones((1024 + available, 2), np.float32))
+    heard = [device.take(128) for _ in range(9)]
+    device.write(np.ones((1024, 2), np.float32))
+    heard += [device.take(128) for _ in range(8)]
+    sound = np.concatenate(heard)
+    # The decay starts with 1/48 of what was heard last, the fade-in with 1/240.
+    assert np.abs(np.diff(sound, axis=0)).max() < 0.025
+    assert sound.min() < 0.6
+    assert sound[-1, 0] == pytest.approx(1.0)
+
+
+def test_an_underrun_is_one_event_however_long_it_lasts_and_counts_its_frames() -> None:
+    device = Device()
+    device.write(noise(200))
+    for _ in range(5):
+        device.take(128)
+    device.write(noise(128))
+    device.take(128)
+    device.take(128)
+    assert device.count(callback.UNDERRUNS) == 2
+    assert device.count(callback.UNDERRUN_FRAMES) == 5 * 128 - 200 + 128
+    assert device.count(callback.CALLBACKS) == 7
+
+
+def test_a_ring_that_drains_after_the_end_is_no_underrun() -> None:
+    device = Device()
+    device.write(noise(128))
+    device.counters[callback.STATE] = callback.DRAINING
+    for _ in range(3):
+        device.take(128)
+    assert device.count(callback.UNDERRUNS) == device.count(callback.UNDERRUN_FRAMES) == 0
+
+
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_every_channel_count_gets_the_stereo_sound(channels: int) -> None:
+    device = Device(channels)
+    sound = noise(100)
+    device.write(sound)
+    heard = device.take(100)
+    if channels == 1:
+        np.testing.assert_allclose(heard[:, 0], sound.mean(1), atol=1e-7)
+    else:
+        np.testing.assert_array_equal(heard[:, :2], sound)
+        assert not heard[:, 2:].any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_non_finite_sample_is_silent_and_leaves_no_trace(bad: float) -> None:
+    device = Device()
+    sound = noise(300)
+    sound[100, 0] = bad
+    device.write(sound)
+    heard = device.take(300)
+    sound[100, 0] = 0.0
+    np.testing.assert_array_equal(heard, sound)
+    assert np.isfinite(device.take(64)).all()
+
+
+def test_the_device_s_own_underflows_are_counted_by_their_flag_alone() -> None:
+    device = Device()
+    device.write(noise(512))
+    for flags in (0, 4, 1 | 2 | 8 | 16, 4 | 8):
+        device.take(128, flags)
+    assert device.count(callback.DEVICE_UNDERFLOWS) == 2
+
+
+def test_a_device_buffer_taken_in_pieces_at_one_time_counts_as_one() -> None:
+    device = Device()
+    device.write(noise(4096))
+    for now_s, flags in ((1.0, 0), (1.0, 0), (1.0, 0), (1.5, 0), (1.5, 0), (1.5, 4), (1.5, 0)):
+        device.take(128, flags, now_s)
+    assert device.count(callback.DEVICE_FRAMES) == 3 * 128
+
+
+def test_a_muted_callback_gives_silence_and_touches_nothing() -> None:
+    device = Device()
+    device.write(noise(512))
+    device.state.mute()
+    before = device.counters.copy()
+    assert not device.take(128).any()
+    np.testing.assert_array_equal(device.counters, before)
+
+
+def test_ring_minimum_is_the_least_that_was_left() -> None:
+    device = Device()
+    device.write(noise(512))
+    device.take(128)
+    device.take(256)
+    device.write(noise(512))
+    device.take(64)
+    assert device.count(callback.RING_MINIMUM) == 128
+
+
+def test_the_callback_neither_allocates_nor_waits_for_the_interpreter() -> None:
+    compiled = numba.cfunc(callback.SIGNATURE, nopython=True, error_model="numpy")(callback._fill)
+    called = set(re.findall(r"@(\w*(?:NRT|PyGILState|malloc)\w*)", compiled.inspect_llvm()))
+    assert not {name for name in called if "alloc" in name.lower() or "GIL" in name}

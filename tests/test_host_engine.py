@@ -1,0 +1,296 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.clips import ClipStore
+from engine.errors import HostError
+from engine.events import EventQueue
+from engine.host.child import python_environment
+from engine.host.devices import list_devices
+from engine.host.engine_handle import EngineHandle
+from engine.messages import Failed, Fault, Notice, Started, Stopped, Swapped, ToControl
+from engine.meters import MeterTable
+from engine.node import BuildContext, Node
+from engine.params import ParamTable
+from engine.rendering import Graph, Renderer, compile_plan
+from engine.slots import SLOT_CAPACITY
+from engine.spec import StreamSpec
+from tests.host_nodes import Broken, Clip, Sine, Stall, Talkative
+
+SPEC = StreamSpec(48_000, 128)
+START_S = 30.0
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def graph_of(node: Node) -> Graph:
+    graph = Graph()
+    graph.add("source", node)
+    graph.set_output("source")
+    return graph
+
+
+def load(handle: EngineHandle, graph: Graph) -> ParamTable:
+    params = ParamTable.of(graph.params(), memory=handle.params)
+    meters = MeterTable.of(graph.meters(), memory=handle.meters)
+    handle.swap(graph, params.slot_map, meters.slot_map)
+    return params
+
+
+def begin(handle: EngineHandle, node: Node) -> ParamTable:
+    params = load(handle, graph_of(node))
+    handle.start()
+    handle.wait_for(Swapped, START_S)
+    handle.wait_for(Started, START_S)
+    return params
+
+
+def segments(handle: EngineHandle) -> list[str]:
+    """Return which of the handle's shared-memory segments there are."""
+    owned = [handle._session.segment, *handle._clips]
+    return [segment.name for segment in owned if (SHARED_MEMORY / segment.name).exists()]
+
+
+def wait_until_dead(pid: int, within_s: float = 10.0) -> None:
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return
+        except OSError:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the engine {pid} still runs")
+
+
+@pytest.fixture
+def handle() -> Iterator[EngineHandle]:
+    with EngineHandle(SPEC, driver="null") as handle:
+        yield handle
+    assert not segments(handle)
+
+
+def test_what_arrives_in_the_ring_is_what_a_renderer_renders_here_bit_for_bit(handle: EngineHandle) -> None:
+    table = begin(handle, Sine(997.0))
+    tap = handle.tap()
+    handle.stop(2400, at_frame=24_000)
+    pieces = []
+    while not (stopped := [m for m in handle.poll() if isinstance(m, Stopped)]):
+        pieces.append(tap.read())
+        time.sleep(0.02)
+    heard = np.concatenate([*pieces, tap.read()])
+
+    graph = graph_of(Sine(997.0))
+    meters = MeterTable.of(graph.meters())
+    snapshot = table.memory.copy()
+    renderer = Renderer(SPEC, table.memory, snapshot)
+    context = BuildContext(
+        "",
+        SPEC,
+        ClipStore(),
+        EventQueue(),
+        table.slot_map,
+        snapshot,
+        meters.slot_map,
+        np.zeros(SLOT_CAPACITY),
+    )
+    renderer.swap(compile_plan(graph, context))
+    renderer.stop(2400, at_frame=24_000)
+    expected = np.zeros_like(heard)
+    for frame in range(0, len(heard), 128):
+        renderer.render(expected[frame : frame + 128])
+    np.testing.assert_array_equal(heard, expected)
+    assert tap.lost_frames == 0
+    assert stopped[0].frame == len(heard) >= 26_400
+
+
+def test_a_parameter_and_a_meter_cross_between_the_processes(handle: EngineHandle) -> None:
+    graph = graph_of(Sine())
+    params = ParamTable.of(graph.params(), memory=handle.params)
+    meters = MeterTable.of(graph.meters(), memory=handle.meters)
+    handle.swap(graph, params.slot_map, meters.slot_map)
+    handle.start()
+    handle.wait_for(Started, START_S)
+    params.set("source.gain", 0.125)
+    until_s = time.monotonic() + 5.0
+    while meters.read("source", "level")[0] != 0.125 and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert meters.read("source", "level")[0] == 0.125
+
+
+def test_a_clip_crosses_in_shared_memory_unchanged(handle: EngineHandle) -> None:
+    random = np.random.default_rng(4)
+    clips = {n: random.uniform(-1, 1, (4800 + n, 2)).astype(np.float32) for n in (3, 7)}
+    handle.share_clips(clips)
+    begin(handle, Clip())
+    tap = handle.tap()
+    time.sleep(0.3)
+    np.testing.assert_array_equal(tap.read()[:4807], clips[7])
+
+
+def test_the_null_clock_keeps_real_time(handle: EngineHandle) -> None:
+    begin(handle, Sine())
+    began_s, first = time.monotonic(), handle.statistics().frame_heard
+    time.sleep(1.5)
+    statistics = handle.statistics()
+    frames = statistics.frame_heard - first
+    assert frames == pytest.approx((time.monotonic() - began_s) * 48_000, abs=2400)
+    assert 0.0 < statistics.load_mean < 1.0
+    assert statistics.quanta == statistics.frame_rendered // 128
+
+
+def test_a_broken_node_is_told_once_a_second_and_the_engine_plays_on(handle: EngineHandle) -> None:
+    begin(handle, Broken())
+    fault = handle.wait_for(Fault, START_S)
+    assert (fault.node, fault.what) == ("source", "ValueError: out of order")
+    time.sleep(0.3)
+    assert not [m for m in handle.poll() if isinstance(m, Fault)]
+    assert handle.statistics().alive
+
+
+def test_a_change_that_cannot_be_built_is_refused_and_what_plays_goes_on(handle: EngineHandle) -> None:
+    params = begin(handle, Sine())
+    handle.swap(Graph(), params.slot_map, params.slot_map)
+    notice = handle.wait_for(Notice, START_S)
+    assert "the change was refused, what plays goes on: the graph has no output" in notice.text
+    before = handle.statistics().frame_heard
+    time.sleep(0.2)
+    assert handle.statistics().frame_heard > before
+
+
+def test_a_first_graph_that_cannot_be_built_fails_with_its_reason(handle: EngineHandle) -> None:
+    params = ParamTable.of([])
+    handle.swap(Graph(), params.slot_map, params.slot_map)
+    with pytest.raises(HostError, match="the graph has no output"):
+        handle.wait_for(Swapped, START_S)
+
+
+def test_a_stall_is_counted_as_one_underrun_and_one_late_quantum(handle: EngineHandle) -> None:
+    graph = Graph()
+    graph.add("sine", Sine())
+    graph.add("stall", Stall(at_frame=12_800))
+    graph.chain("sine", "stall")
+    graph.set_output("stall")
+    load(handle, graph)
+    handle.start()
+    handle.wait_for(Started, START_S)
+    time.sleep(0.6)
+    statistics = handle.statistics()
+    assert statistics.underruns >= 1
+    assert statistics.late_quanta >= 1
+    assert statistics.load_max > 20.0
+
+
+def test_a_killed_engine_is_reported_and_a_new_one_goes_on_where_it_was(handle: EngineHandle) -> None:
+    begin(handle, Sine(500.0))
+    tap = handle.tap()
+    time.sleep(0.3)
+    os.kill(handle.pid, signal.SIGKILL)
+    messages: list[ToControl] = []
+    until_s = time.monotonic() + 5.0
+    while not messages and time.monotonic() < until_s:
+        time.sleep(0.02)
+        messages = handle.poll()
+    assert messages == [Failed("the engine process ended by signal 9")]
+    assert not handle.statistics().alive
+    handle.restart()
+    handle.wait_for(Started, START_S)
+    time.sleep(0.3)
+    sound = tap.read()
+    expected = 0.5 * np.sin(np.arange(len(sound)) * 2 * np.pi * 500.0 / 48_000)
+    np.testing.assert_allclose(sound[:, 0], expected, atol=1e-5)
+
+
+def test_ctrl_c_does_not_reach_the_engine(handle: EngineHandle) -> None:
+    begin(handle, Sine())
+    os.kill(handle.pid, signal.SIGINT)
+    time.sleep(0.2)
+    assert handle.statistics().alive
+
+
+def test_close_ends_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.host import engine_handle
+
+    monkeypatch.setattr(engine_handle, "QUIT_S", 0.3)
+    monkeypatch.setattr(engine_handle, "TERMINATE_S", 0.3)
+    handle = EngineHandle(SPEC, driver="null")
+    begin(handle, Sine())
+    os.kill(handle.pid, signal.SIGSTOP)
+    began_s = time.monotonic()
+    handle.close()
+    assert time.monotonic() - began_s < 5.0
+    wait_until_dead(handle.pid)
+    assert not segments(handle)
+
+
+CONTROL = """
+import sys, time
+from engine.host.engine_handle import EngineHandle
+from engine.spec import StreamSpec
+from engine.messages import Started
+from tests.test_host_engine import begin
+from tests.host_nodes import Sine
+handle = EngineHandle(StreamSpec(), driver="null")
+begin(handle, Sine())
+print(handle.pid, handle._session.segment.name, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_no_engine_and_no_memory_is_left_when_the_control_process_dies(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    control = subprocess.Popen(
+        [sys.executable, "-c", CONTROL],
+        env=python_environment(),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert control.stdout is not None
+    pid, name = control.stdout.readline().split()
+    control.send_signal(how)
+    control.wait(15)
+    wait_until_dead(int(pid))
+    until_s = time.monotonic() + 5.0
+    while (SHARED_MEMORY / name).exists() and time.monotonic() < until_s:
+        time.sleep(0.02)
+    assert not (SHARED_MEMORY / name).exists()
+
+
+def test_what_libraries_print_does_not_get_between_the_messages(handle: EngineHandle) -> None:
+    begin(handle, Talkative())
+    assert handle.statistics().alive
+
+
+@pytest.mark.usefixtures("no_audio")
+def test_without_a_device_the_engine_plays_on_silently_and_says_so_in_one_line() -> None:
+    if any(device.output_channels for device in list_devices()):
+        pytest.skip("this machine has an audio device")
+    with EngineHandle(SPEC) as handle:
+        load(handle, graph_of(Sine()))
+        handle.start()
+        assert handle.wait_for(Started, START_S).driver == "null"
+        notice = handle.wait_for(Notice, 1.0)
+        assert "playing silently to the null clock" in notice.text
+        assert "roomtone devices" in notice.text
+        assert "\n" not in notice.text
+
+
+@pytest.mark.usefixtures("no_audio")
+def test_a_named_device_that_is_not_there_ends_the_engine_with_a_reason() -> None:
+    with EngineHandle(SPEC, device="flute") as handle:
+        load(handle, graph_of(Sine()))
+        handle.start()
+        with pytest.raises(
+            HostError, match=r"no audio device found|no output device 'flute'|library is missing"
+        ):
+            handle.wait_for(Started, START_S)
