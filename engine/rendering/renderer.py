@@ -126,6 +126,9 @@ class Renderer:
             if not message.leaving:
                 self._advance(message)
         else:
+            if self._stop_at is not None and self.frame > self._stop_at:
+                # A fade that has begun goes on: a second one would begin at full level again.
+                return
             at_frame, fade_frames = message
             self._stop_at = self.frame if at_frame is None else max(at_frame, self.frame)
             self._stop_fade_frames = fade_frames

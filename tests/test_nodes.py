@@ -1,0 +1,344 @@
+"""Every node: fills its outputs, survives nonsense, allocates nothing, obeys each of its parameters without a click."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dsp.denormals import denormals_flushed
+from engine.clips import ClipStore
+from engine.errors import GraphError
+from engine.events import Event, EventQueue
+from engine.meters import MeterTable
+from engine.node import BuildContext, Node, Processor
+from engine.nodes import Compressor, Limiter, Mix, OutputMeter, Pan, Players, Room, Trims, Unmask
+from engine.params import ParamTable
+from engine.spec import RATES_HZ, Block, StreamSpec
+
+TRACKS = ("rain", "car", "bird")
+MIX = Mix(TRACKS, (0.0, -0.5, 0.7), (-9.0, 0.0, 0.0), (False, True, True))
+
+NODES: dict[str, Node] = {
+    "players": Players((0, 1, 2)),
+    "trims": Trims(TRACKS, (-32.0, -21.0, -26.0), -23.0),
+    "unmask": Unmask(TRACKS, (0.0, 0.9, 0.4)),
+    "mix": MIX,
+    "pan": Pan(MIX),
+    "room": Room(0.5, 0.5, 0.3, 0.8),
+    "compressor": Compressor(),
+    "limiter": Limiter(),
+    "meter": OutputMeter(),
+}
+
+
+@dataclass
+class Bench:
+    """One processor on its own, with its tables and its blocks."""
+
+    processor: Processor
+    params: ParamTable
+    meters: MeterTable
+    ins: tuple[Block, ...]
+    outs: tuple[Block, ...]
+    events: EventQueue
+    clips: ClipStore
+    frame: int = 0
+
+    def run(self, *inputs: Block | float) -> Block:
+        """Feed one quantum and return a copy of the first output."""
+        for block, value in zip(self.ins, inputs, strict=False):
+            block[:] = value
+        self.processor.process(self.ins, self.outs, self.frame)
+        self.frame += len(self.outs[0])
+        return self.outs[0].copy()
+
+
+def build(node: Node, rate_hz: int = 48_000, quantum: int = 128) -> Bench:
+    params = ParamTable.of([("node", node.params)])
+    meters = MeterTable.of([("node", node.meters)])
+    clips, events = ClipStore(), EventQueue()
+    ctx = BuildContext(
+        *("node", StreamSpec(rate_hz, quantum), clips, events),
+        *(params.slot_map, params.memory, meters.slot_map, meters.memory),
+    )
+    ins = tuple(np.zeros((quantum, p.lanes), np.float32) for p in node.inputs)
+    outs = tuple(np.full((quantum, p.lanes), np.nan, np.float32) for p in node.outputs)
+    return Bench(node.build(ctx), params, meters, ins, outs, events, clips)
+
+
+def noise(lanes: int, frames: int = 128, seed: int = 1, level: float = 0.1) -> Block:
+    return (level * np.random.default_rng(seed).standard_normal((frames, lanes))).astype(np.float32)
+
+
+every_node = pytest.mark.parametrize("name", NODES)
+
+
+@every_node
+def test_every_output_is_filled_from_the_first_quantum(name: str) -> None:
+    bench = build(NODES[name])
+    bench.run(*(noise(b.shape[1]) for b in bench.ins))
+    assert all(np.isfinite(out).all() for out in bench.outs)
+
+
+@every_node
+def test_silence_stays_silence(name: str) -> None:
+    bench = build(NODES[name])
+    for _ in range(20):
+        bench.run(*(0.0 for _ in bench.ins))
+    assert not any(np.abs(out).max() > 1e-9 for out in bench.outs)
+
+
+@every_node
+def test_an_input_is_left_as_it_is(name: str) -> None:
+    bench = build(NODES[name])
+    inputs = [noise(b.shape[1]) for b in bench.ins]
+    bench.run(*inputs)
+    assert all(np.array_equal(a, b) for a, b in zip(bench.ins, inputs, strict=True))
+
+
+SIGNALS: dict[str, Callable[[int, int], Block | float]] = {
+    "full scale": lambda frames, lanes: np.sign(noise(lanes, frames)) + np.float32(0.0),
+    "dc": lambda frames, lanes: 1.0,
+    "subnormal": lambda frames, lanes: 1e-40,
+    "enormous": lambda frames, lanes: 1e30,
+    "nan": lambda frames, lanes: float("nan"),
+    "infinite": lambda frames, lanes: float("-inf"),
+}
+
+
+@every_node
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_nonsense_is_gone_when_the_input_is_sane_again(name: str, signal: str) -> None:
+    """Finite within one quantum, and the sound is back within 50 ms (19 quanta of 128 at 48 kHz)."""
+    node = NODES[name]
+    if name in ("trims", "mix", "pan", "meter"):
+        # What comes in finite goes out finite; these have no memory for nonsense, and the renderer guards the end.
+        signal = "full scale" if signal in ("nan", "infinite", "enormous") else signal
+    bench, clean = build(node), build(node)
+    with denormals_flushed():
+        for _ in range(3):
+            bench.run(*(SIGNALS[signal](128, b.shape[1]) for b in bench.ins))
+            clean.run(*(0.0 for _ in clean.ins))
+        for quantum in range(60):
+            bench.run(*(noise(b.shape[1], seed=quantum) for b in bench.ins))
+            assert all(np.isfinite(out).all() for out in bench.outs)
+            if quantum >= 19:
+                assert all(out.any() for out in bench.outs) or name == "players"
+
+
+@pytest.mark.parametrize("name", ["compressor", "room"])
+def test_a_plug_in_that_returned_nonsense_is_reset_and_counted(name: str) -> None:
+    bench = build(NODES[name])
+    bench.run(float("nan"))
+    assert bench.processor.faults == 1
+    assert not bench.outs[0].any()
+    bench.processor.faults = 0
+    for i in range(20):
+        bench.run(noise(2, seed=i))
+    assert bench.processor.faults == 0
+    assert bench.outs[0].any()
+
+
+@every_node
+def test_reset_goes_back_to_the_very_beginning(name: str) -> None:
+    bench, fresh = build(NODES[name]), build(NODES[name])
+    for i in range(10):
+        bench.run(*(noise(b.shape[1], seed=50 + i) for b in bench.ins))
+    bench.processor.reset()
+    for i in range(10):
+        inputs = [noise(b.shape[1], seed=i) for b in bench.ins]
+        assert np.array_equal(bench.run(*inputs), fresh.run(*inputs))
+
+
+@every_node
+def test_the_quantum_does_not_change_what_a_node_does(name: str) -> None:
+    """Bit for bit between one run of quanta of 1024 and one of quanta of 32."""
+    node = NODES[name]
+    long, short = build(node, quantum=1024), build(node, quantum=32)
+    lanes = [b.shape[1] for b in long.ins]
+    for quantum in range(4):
+        inputs = [noise(n, 1024, seed=quantum) for n in lanes]
+        whole = long.run(*inputs)
+        parts = [short.run(*(x[i : i + 32] for x in inputs)) for i in range(0, 1024, 32)]
+        assert np.array_equal(whole, np.concatenate(parts))
+
+
+@every_node
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_every_node_works_at_every_rate(name: str, rate_hz: int) -> None:
+    bench = build(NODES[name], rate_hz)
+    for quantum in range(4):
+        bench.run(*(noise(b.shape[1], seed=quantum) for b in bench.ins))
+        assert all(np.isfinite(out).all() for out in bench.outs)
+
+
+@every_node
+def test_processing_allocates_nothing_of_the_size_of_a_signal(name: str) -> None:
+    """The peak over 200 quanta stays below one stereo quantum (2048 bytes); pedalboard's own return is one more."""
+    bench = build(NODES[name], quantum=256)
+    allowed = 2048 + (2048 if name in ("room", "compressor") else 0)
+    gc.collect()
+    gc.disable()
+    try:
+        # CPython keeps up to 2000 argument tuples of each length before it frees any: fill that store first.
+        for _ in range(2200):
+            bench.processor.process(bench.ins, bench.outs, bench.frame)
+        tracemalloc.start()
+        for _ in range(200):
+            bench.processor.process(bench.ins, bench.outs, bench.frame)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert peak < allowed
+
+
+def test_a_stray_allocation_would_be_caught() -> None:
+    """One quantum of one stereo bus allocated by mistake is the 2048 bytes that are too many above."""
+    block = noise(2, 256)
+    tracemalloc.start()
+    kept = np.multiply(block, 2.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept.nbytes == 2048
+    assert peak >= 2048
+
+
+def moving_params() -> list[tuple[str, str]]:
+    return [
+        (name, row.name)
+        for name, node in NODES.items()
+        if name != "pan"
+        for row in ParamTable.of([("node", node.params)])
+    ]
+
+
+def steady(lanes: int, quantum: int) -> Block:
+    """Sines that clash: each lane 1 kHz, a little louder from lane to lane."""
+    t = np.arange(quantum * 128, (quantum + 1) * 128) / 48_000
+    levels = 0.05 * (1 + np.arange(lanes))
+    return (np.sin(2 * np.pi * 1000 * t)[:, None] * levels).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "param"), moving_params(), ids=lambda v: str(v))
+def test_every_parameter_moves_the_sound(name: str, param: str) -> None:
+    """From its default to the end of its range that is farther, some output changes by more than 1e-4 in 0.5 s."""
+    turned, left_alone = build(NODES[name]), build(NODES[name])
+    row = turned.params.row(param)
+    low, high = row.param.lo, row.param.hi
+    turned.params.set(param, low if abs(row.default - low) > abs(row.default - high) else high)
+    difference = 0.0
+    for quantum in range(190):
+        # The signal comes and goes, so that times of attack and release show as well.
+        gate = 1.0 if (quantum // 40) % 2 == 0 else 0.05
+        inputs = [gate * steady(b.shape[1], quantum) for b in turned.ins]
+        turned.run(*inputs)
+        left_alone.run(*inputs)
+        for a, b in zip(turned.outs, left_alone.outs, strict=True):
+            difference = max(difference, float(np.abs(a - b).max()))
+    assert difference > 1e-4
+
+
+@pytest.mark.parametrize(("name", "param"), moving_params(), ids=lambda v: str(v))
+def test_turning_a_parameter_at_once_makes_no_click(name: str, param: str) -> None:
+    """With a 60 Hz sine the second difference grows by less than -60 dB of the loudest it gets."""
+    bench = build(NODES[name])
+    row = bench.params.row(param)
+
+    def run(quanta: range) -> Block:
+        heard = []
+        for q in quanta:
+            t = np.arange(q * 128, (q + 1) * 128) / 48_000
+            tone = (0.25 * np.sin(2 * np.pi * 60 * t)).astype(np.float32)[:, None]
+            bench.run(*(np.repeat(tone, b.shape[1], axis=1) for b in bench.ins))
+            heard.append(np.concatenate([out.copy() for out in bench.outs], axis=1))
+        return np.concatenate(heard)
+
+    calm = np.abs(np.diff(run(range(200)), 2, axis=0))[-4000:].max()
+    bench.params.set(param, row.param.lo)
+    turned = [run(range(200, 240))]
+    bench.params.set(param, row.param.hi)
+    turned.append(run(range(240, 280)))
+    loudest = max(1.0, max(float(np.abs(t).max()) for t in turned) / 0.25)
+    assert np.abs(np.diff(np.concatenate(turned), 2, axis=0)).max() < (calm + 1e-3) * loudest
+
+
+def test_the_return_of_the_room_is_as_loud_whatever_size_damping_and_width_are() -> None:
+    """Its energy for an impulse stays within 1 dB of the direct sound's at wet level 1."""
+    for size, damping, width in ((0.2, 0.1, 1.0), (0.5, 0.5, 0.5), (0.7, 0.9, 0.0), (0.4, 0.0, 0.2)):
+        bench = build(Room(size, damping, 1.0, width))
+        impulse = np.zeros((128, 2), np.float32)
+        impulse[0] = 1.0
+        heard = [bench.run(impulse)] + [bench.run(0.0) for _ in range(3000)]
+        energy = np.sum(np.concatenate(heard).astype(np.float64) ** 2, axis=0).mean()
+        assert abs(10 * np.log10(energy)) < 1.0
+
+
+def test_wet_level_zero_is_silence() -> None:
+    bench = build(Room(0.5, 0.5, 0.0, 1.0))
+    for i in range(10):
+        assert not bench.run(noise(2, seed=i)).any()
+
+
+def test_a_fader_at_the_bottom_is_silence() -> None:
+    bench = build(NODES["trims"])
+    bench.params.set("node.car.level_db", -90.0)
+    out = bench.run(1.0)
+    assert not out[:, [1, 4]].any()
+    assert out[:, 0].all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("threshold_db", 1.0), ("ratio", 0.5), ("attack_ms", float("nan")), ("release_ms", 0.0)]
+)
+def test_a_compressor_setting_out_of_range_is_refused_by_name(field: str, value: float) -> None:
+    with pytest.raises(GraphError, match=field):
+        Compressor(**{field: value})
+
+
+def test_the_compressor_runs_at_one_pole_time_constants() -> None:
+    """The envelope reaches 1 - 1/e of a step in level in the 10 ms asked for, within 10 %."""
+    bench = build(Compressor(threshold_db=-40.0, ratio=20.0, attack_ms=10.0, release_ms=200.0))
+    out = np.concatenate([bench.run(1.0) for _ in range(20)])[:, 0].astype(np.float64)
+    envelope = 10 ** (-40 / 20) * out ** (1 / (1 / 20 - 1))
+    reached = int(np.argmax(envelope >= 1 - np.exp(-1.0)))
+    assert reached / 48 == pytest.approx(10.0, rel=0.1)
+
+
+def test_a_bank_that_grows_keeps_the_state_of_its_tracks() -> None:
+    """Players, trims, unmask and mix with one track more give the old lanes the very samples of the old bank."""
+    more = (*TRACKS, "door")
+    pairs: list[tuple[Node, Node]] = [
+        (NODES["trims"], Trims(more, (-32.0, -21.0, -26.0, -20.0), -23.0)),
+        (NODES["unmask"], Unmask(more, (0.0, 0.9, 0.4, 0.0))),
+        (NODES["mix"], Mix(more, (*MIX.panning, 0.0), (*MIX.send_db, 0.0), (*MIX.mono, True))),
+    ]
+    for small_node, large_node in pairs:
+        small, large = build(small_node), build(large_node)
+        for i in range(100):
+            small.run(noise(6, seed=i))
+        assert large.processor.can_adopt(small.processor)
+        large.processor.adopt(small.processor)
+        for i in range(100, 110):
+            x = noise(6, seed=i)
+            wide = np.zeros((128, 8), np.float32)
+            wide[:, [0, 1, 2, 4, 5, 6]] = x
+            a, b = small.run(x), large.run(wide)
+            b = b[:, [0, 1, 2, 4, 5, 6]] if b.shape[1] == 8 else b
+            np.testing.assert_allclose(a, b, atol=1e-7)
+
+
+def test_players_go_on_with_what_sounds_when_the_bank_grows() -> None:
+    small, large = build(Players((0, 1))), build(Players((0, 1, 2)))
+    clip = np.ones((1000, 2), np.float32)
+    for bench in (small, large):
+        bench.clips.add(0, clip)
+    small.events.push(Event(0, 1, 0, 0, 1000, 0, 0))
+    small.run()
+    assert large.processor.can_adopt(small.processor)
+    large.processor.adopt(small.processor)
+    large.frame = small.frame
+    assert np.array_equal(large.run()[:, [1, 4]], np.ones((128, 2)))
