@@ -2,19 +2,18 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.units import db_to_amplitude, seconds_to_frames
-from engine.errors import Problem, SoundError
 from engine.events import Event
-from engine.scene.material import Material, Progress, from_file, from_synth
+from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, track_names
-from engine.scene.sounds import FileSound, SynthSound, track_sound
+from engine.scene.shelf import Shelf, SoundKey
 
 REFERENCE_LUFS = -23.0
 """The loudness every event is brought to; the track's level is set from there."""
@@ -27,9 +26,6 @@ MAX_EVENT_GAIN_DB = 40.0
 
 ATMO_SEND_DB = -9.0
 """An atmosphere is mostly recorded with its own room around it."""
-
-VARIANTS = 3
-"""How many soundings a procedural sound that comes again and again has."""
 
 ENDLESS_WINDOW_S = 30.0
 """In the endless form, where a sound that is heard once finds its place."""
@@ -124,29 +120,22 @@ def compose(
 
     `seed` replaces the scene's own. Raises SoundError with every sound that cannot be used.
     """
-    loader = _Loader(folder, library, rate_hz, scene.seed if seed is None else seed)
-    wishes: list[tuple[Atmo | SceneObject, str]] = [(scene.atmo, "atmo")]
-    wishes += [(item, f"objects[{i}]") for i, item in enumerate(scene.objects)]
-    names = track_names(item.label for item, _ in wishes)
-    tracks = []
-    problems: list[Problem] = []
-    for number, ((item, field), name) in enumerate(zip(wishes, names, strict=True)):
-        if progress:
-            progress(name, number, len(wishes))
-        try:
-            tracks.append(_track(number, name, item, loader, field))
-        except SoundError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise SoundError(problems)
-    if progress:
-        progress("", len(wishes), len(wishes))
-    materials = tuple(loader.materials)
+    seed = scene.seed if seed is None else seed
+    items: list[Atmo | SceneObject] = [scene.atmo, *scene.objects]
+    fields = ["atmo.sound", *(f"objects[{i}].sound" for i in range(len(scene.objects)))]
+    names = track_names(item.label for item in items)
+    shelf = Shelf(folder, library, rate_hz, seed)
+    wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
+    shelf.fill(progress)
+    tracks = [
+        _track(number, name, item, shelf, keys)
+        for number, (name, item, keys) in enumerate(zip(names, items, wants, strict=True))
+    ]
     if scene.duration == "auto":
         duration = max(_extent(track, rate_hz) for track in tracks)
     else:
         duration = seconds_to_frames(scene.duration, rate_hz)
-    return Composition(scene, loader.seed, rate_hz, tuple(tracks), materials, duration)
+    return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration)
 
 
 def _extent(track: Track, rate_hz: int) -> int:
@@ -155,60 +144,29 @@ def _extent(track: Track, rate_hz: int) -> int:
     return max(clip.frames for clip in track.clips) + seconds_to_frames(at or 0.0, rate_hz)
 
 
-def _track(number: int, name: str, item: Atmo | SceneObject, loader: "_Loader", field: str) -> Track:
+def _schedule(item: Atmo | SceneObject) -> Once | Loop | Random:
+    return Loop(kind="loop") if isinstance(item, Atmo) else item.schedule
+
+
+def _track(
+    number: int, name: str, item: Atmo | SceneObject, shelf: Shelf, keys: tuple[SoundKey, ...]
+) -> Track:
+    schedule = _schedule(item)
+    clips = tuple(
+        _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz) for key in keys
+    )
+    mono = all(shelf[key].mono for key in keys)
     if isinstance(item, Atmo):
-        clips, mono = loader.clips(item, field, Loop(kind="loop"))
-        return Track(number, name, 0.0, 0.0, item.level_db, ATMO_SEND_DB, mono, Loop(kind="loop"), clips)
+        return Track(number, name, 0.0, 0.0, item.level_db, ATMO_SEND_DB, mono, schedule, clips)
     level_db = importance_to_level_db(item.importance) + item.gain_db
-    clips, mono = loader.clips(item, field, item.schedule)
-    return Track(number, name, item.importance, item.panning, level_db, 0.0, mono, item.schedule, clips)
+    return Track(number, name, item.importance, item.panning, level_db, 0.0, mono, schedule, clips)
 
 
-class _Loader:
-    """Loads each sound once, however many objects use it."""
-
-    def __init__(self, folder: Path, library: Sequence[Path], rate_hz: int, seed: int) -> None:
-        self.folder = folder
-        self.library = library
-        self.rate_hz = rate_hz
-        self.seed = seed
-        self.materials: list[Material] = []
-        self._numbers: dict[str, int] = {}
-
-    def clips(
-        self, item: Atmo | SceneObject, field: str, schedule: Once | Loop | Random
-    ) -> tuple[tuple[Clip, ...], bool]:
-        """Return the clips of `item`, and whether all are mono. Raises SoundError naming `field`."""
-        sound = track_sound(item.label, item.sound, self.folder, self.library, field=f"{field}.sound")
-        if isinstance(sound, FileSound):
-            sources = [item.sound or item.label]
-        else:
-            count = VARIANTS if isinstance(schedule, Random) else 1
-            sources = [f"synth:{sound.name}{f'#{i}' if i > 1 else ''}" for i in range(1, count + 1)]
-        try:
-            numbers = [self._number(sound, source) for source in sources]
-        except SoundError as error:
-            raise SoundError([replace(p, field=f"{field}.sound") for p in error.problems]) from None
-        loops = isinstance(schedule, Loop)
-        return tuple(self._clip(n, loops) for n in numbers), all(self.materials[n].mono for n in numbers)
-
-    def _number(self, sound: SynthSound | FileSound, source: str) -> int:
-        key = str(sound.path) if isinstance(sound, FileSound) else source
-        if key not in self._numbers:
-            if isinstance(sound, FileSound):
-                material = from_file(sound, source, self.rate_hz)
-            else:
-                material = from_synth(sound, source, self.rate_hz, self.seed)
-            self._numbers[key] = len(self.materials)
-            self.materials.append(material)
-        return self._numbers[key]
-
-    def _clip(self, number: int, loops: bool) -> Clip:
-        material = self.materials[number]
-        gain_db = min(MAX_EVENT_GAIN_DB, REFERENCE_LUFS - material.loudness_lufs)
-        frames = len(material.samples)
-        rho = loop_correlation(material.samples, crossfade_frames(frames, self.rate_hz)) if loops else 0.0
-        return Clip(number, frames, db_to_amplitude(gain_db), rho)
+def _clip(number: int, material: Material, loops: bool, rate_hz: int) -> Clip:
+    gain_db = min(MAX_EVENT_GAIN_DB, REFERENCE_LUFS - material.loudness_lufs)
+    frames = len(material.samples)
+    rho = loop_correlation(material.samples, crossfade_frames(frames, rate_hz)) if loops else 0.0
+    return Clip(number, frames, db_to_amplitude(gain_db), rho)
 
 
 def loop_correlation(samples: NDArray[np.float32], cross_frames: int) -> float:

@@ -93,7 +93,7 @@ def _loop(number: int, clip: Clip, rate_hz: int) -> Iterator[Event]:
     rho_in = 0.0
     while True:
         yield Event(start, number, clip.number, 0, clip.frames, fade_in, cross, clip.gain, rho_in, clip.rho)
-        start += clip.frames - cross
+        start += max(1, clip.frames - cross)
         fade_in = cross
         rho_in = clip.rho
 

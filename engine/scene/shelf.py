@@ -1,0 +1,96 @@
+"""The sounds of a scene, each made ready once, several at a time."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.errors import Problem, SoundError
+from engine.scene.material import Material, Progress, from_file, from_synth
+from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
+from engine.scene.sounds import FileSound, SynthSound, track_sound
+
+VARIANTS = 3
+"""How many soundings a procedural sound that comes again and again has."""
+
+
+class SoundKey(NamedTuple):
+    """What makes two wishes the same: the sound, and which sounding of it."""
+
+    sound: SynthSound | FileSound
+    variant: int
+
+
+class Shelf:
+    """First `want` every sound, then `fill` the shelf, then take materials from it.
+
+    Decoding and synthesis run compiled code that lets go of the interpreter, so threads share the work.
+    """
+
+    def __init__(self, folder: Path, library: Sequence[Path], rate_hz: int, seed: int) -> None:
+        self.folder = folder
+        self.library = library
+        self.rate_hz = rate_hz
+        self.seed = seed
+        self._wishes: dict[SoundKey, tuple[str, list[str]]] = {}
+        self._filled: dict[SoundKey, Material] = {}
+        self._problems: list[Problem] = []
+
+    def want(
+        self, item: Atmo | SceneObject, schedule: Once | Loop | Random, field: str
+    ) -> tuple[SoundKey, ...]:
+        """Note the sounds of `item`, whose `sound` stands at `field`; a mistake is raised by `fill`."""
+        try:
+            sound = track_sound(item.label, item.sound, self.folder, self.library, field=field)
+        except SoundError as error:
+            self._problems.extend(error.problems)
+            return ()
+        synth = isinstance(sound, SynthSound)
+        name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else item.sound or item.label
+        keys = tuple(
+            SoundKey(sound, i) for i in range(VARIANTS if synth and isinstance(schedule, Random) else 1)
+        )
+        for key in keys:
+            source = name if key.variant == 0 else f"{name}#{key.variant + 1}"
+            self._wishes.setdefault(key, (source, []))[1].append(field)
+        return keys
+
+    def fill(self, progress: Progress | None) -> None:
+        """Make every sound ready; raises SoundError with all that cannot be used, each for its fields."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            made = {key: pool.submit(self._make, key, source) for key, (source, _) in self._wishes.items()}
+            try:
+                for done, (key, future) in enumerate(made.items()):
+                    source, fields = self._wishes[key]
+                    if progress:
+                        progress(source, done, len(made))
+                    try:
+                        self._filled[key] = future.result()
+                    except SoundError as error:
+                        self._problems += [replace(p, field=f) for f in fields for p in error.problems]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        if self._problems:
+            raise SoundError(self._problems)
+        if progress:
+            progress("", len(made), len(made))
+
+    def _make(self, key: SoundKey, source: str) -> Material:
+        if isinstance(key.sound, FileSound):
+            return from_file(key.sound, source, self.rate_hz)
+        return from_synth(key.sound, source, self.rate_hz, self.seed)
+
+    def __getitem__(self, key: SoundKey) -> Material:
+        return self._filled[key]
+
+    def number(self, key: SoundKey) -> int:
+        """Return the number of the clip: its place in `materials`."""
+        return list(self._filled).index(key)
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        """All sounds, in the order in which they were first wanted."""
+        return tuple(self._filled.values())
