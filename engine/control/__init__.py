@@ -1,0 +1,1 @@
+"""The control side: scenes become graphs, graphs are played live or rendered to files."""

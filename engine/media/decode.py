@@ -18,6 +18,13 @@ CEILING = 16.0
 
 CHUNK_FRAMES = 1 << 16
 
+SAMPLE_BYTES = {"int8": 1, "int16": 2, "int24": 3, "int32": 4, "float32": 4, "float64": 8}
+PLAIN_FLOAT = (b"\x03\x00", b"\xfe\xff")
+"""Format tags of WAV with plain floats; the compressed forms read as float32, too."""
+
+CLAIM_SLACK_BYTES = 1024
+"""Some programs count their header as sound."""
+
 
 def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
     """Return the sound in `path` as float32 `[frames, 1 or 2]`, C-contiguous, resampled once to `rate_hz`.
@@ -35,6 +42,7 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
                 raise _unusable(path, f"has a rate of {file_rate_hz:g} Hz", f"{low} to {high} Hz")
             if not 1 <= file.num_channels <= MAX_CHANNELS:
                 raise _unusable(path, f"has {file.num_channels} channels", f"1 to {MAX_CHANNELS}")
+            _check_claim(path, file)
             samples = _read(path, file, int(MAX_DECODED_S * file_rate_hz))
     except OSError as error:
         raise _unusable(path, f"cannot be read ({error.strerror or error})") from None
@@ -43,6 +51,21 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
     if file_rate_hz != rate_hz:
         samples = soxr.resample(samples, file_rate_hz, rate_hz, quality="VHQ")
     return np.ascontiguousarray(samples, np.float32)
+
+
+def _check_claim(path: Path, file: ReadableAudioFile) -> None:
+    """Refuse an uncompressed file that is shorter than its header says: what is missing would read as silence."""
+    with path.open("rb") as raw:
+        head = raw.read(4096)
+    if head[:4] not in (b"RIFF", b"RF64", b"FORM"):
+        return
+    frame_bytes = file.num_channels * SAMPLE_BYTES.get(file.file_dtype, 0)
+    if file.file_dtype == "float32" and head[:4] != b"FORM":
+        at = head.find(b"fmt ") + 8
+        if head[at : at + 2] not in PLAIN_FLOAT:
+            return
+    if file.frames * frame_bytes > path.stat().st_size + CLAIM_SLACK_BYTES:
+        raise _unusable(path, f"claims {file.frames} frames and holds fewer", "a file that was not cut off")
 
 
 def _read(path: Path, file: ReadableAudioFile, limit_frames: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import uuid
 from pathlib import Path
 from types import TracebackType
 
@@ -32,7 +33,7 @@ class AudioWriter:
         if path.is_dir():
             raise SoundError(Problem("is a folder", "a file name", file=str(path)))
         self.path = path
-        self._part = path.with_name(f".{path.stem}.{os.getpid()}.part{suffix}")
+        self._part = path.with_name(f".{uuid.uuid4().hex}.part{suffix}")
         try:
             self._part.touch(exist_ok=False)
             self._file = AudioFile(
@@ -45,23 +46,28 @@ class AudioWriter:
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Append `block`, float32 `[frames, 2]`."""
-        if len(block):
-            self._file.write(np.ascontiguousarray(block.T))
+        try:
+            if len(block):
+                self._file.write(np.ascontiguousarray(block.T))
+        except RuntimeError:
+            self.discard()
+            raise SoundError(Problem("cannot be written (is the disk full?)", file=str(self.path))) from None
 
     def close(self) -> None:
         """Finish the file and give it its name."""
         try:
             self._file.close()
             os.replace(self._part, self.path)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             self.discard()
-            raise SoundError(Problem(f"cannot be written ({error.strerror})", file=str(self.path))) from None
+            reason = getattr(error, "strerror", None) or error
+            raise SoundError(Problem(f"cannot be written ({reason})", file=str(self.path))) from None
 
     def discard(self) -> None:
         """Give up, leaving no file and whatever had the name before."""
         with contextlib.suppress(AttributeError, RuntimeError, ValueError):
             self._file.close()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._part.unlink()
 
     def __enter__(self) -> "AudioWriter":

@@ -1,0 +1,1 @@
+"""What is shown: the live terminal view."""

@@ -1,0 +1,59 @@
+"""The command as a whole: its verbs, and what every error looks like."""
+
+import os
+import sys
+
+import typer
+
+from engine.cli import devices, play, render, scene
+from engine.errors import RoomtoneError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="roomtone",
+    help="A real-time engine for soundscapes: every sound audible, all in one room.",
+    epilog="Start with `roomtone play`, then `roomtone render --help`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("play", help=play.HELP, epilog=play.EXAMPLES)(play.play)
+app.command("render", help=render.HELP, epilog=render.EXAMPLES)(render.render)
+app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devices)
+app.add_typer(scene.app, name="scene")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"roomtone {version('roomtone')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """A real-time engine for soundscapes: every sound audible, all in one room."""
+
+
+def main() -> None:
+    """Run the command line; returns through `sys.exit` with 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
+    try:
+        app()
+    except RoomtoneError as error:
+        for line in str(error).splitlines():
+            print(f"roomtone: {line}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nroomtone: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`roomtone … | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,150 @@
+"""What the verbs share: finding the scene, progress on standard error, compiling on the first run."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.scene.composition import Composition
+    from engine.scene.schema import Scene
+
+DEFAULT_SCENE = "rainy-street"
+
+SceneArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SCENE]", help="A scene file (YAML), or the name of a built-in scene.", show_default=False
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of all random choices, instead of the scene's.")
+]
+RateOption = Annotated[int, typer.Option(help="Sample rate in Hz.")]
+QuantumOption = Annotated[int, typer.Option(help="Frames rendered at a time, 16 to 2048.")]
+LibraryOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--library",
+        metavar="FOLDER",
+        envvar="ROOMTONE_LIBRARY",
+        help="A further folder sounds may lie in; repeatable.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+
+def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Path]:
+    """Return the scene that `scene` names (a file, a built-in scene, or the default) and its file."""
+    import presets
+    from engine.scene.load import load_scene
+
+    name = scene or DEFAULT_SCENE
+    path = Path(name)
+    if not path.exists() and name in presets.scene_names():
+        path = presets.scene_path(name)
+    return load_scene(path, library=tuple(library or ())), path
+
+
+def compose(
+    scene: "Scene", path: Path, *, rate_hz: int, seed: int | None, library: Sequence[Path] | None
+) -> "Composition":
+    """Compose the scene, with compile and loading progress on standard error; errors name the scene's line."""
+    with compiling():
+        from engine.errors import SoundError
+        from engine.scene.composition import compose as compose_scene
+        from engine.scene.load import locate
+        from engine.spec import StreamSpec
+
+        StreamSpec(rate_hz)
+        import engine.control.bounce
+        import engine.control.show  # noqa: F401
+    with progress("loading sounds") as advance:
+        try:
+            return compose_scene(
+                scene, path.parent, rate_hz=rate_hz, seed=seed, library=tuple(library or ()), progress=advance
+            )
+        except SoundError as error:
+            raise SoundError(locate(path, error.problems)) from None
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Any]:
+    """Give a function (text, done, total) that draws a bar on standard error once a second has gone by."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(title, total=None)
+    begin_s = time.monotonic()
+    shown = False
+
+    def advance(text: str, done: int, total: int) -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - begin_s > 1.0 and sys.stderr.isatty():
+            bar.start()
+            shown = True
+        if shown:
+            bar.update(task, description=f"{title} {text}".strip(), completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        if shown:
+            bar.stop()
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Say what is going on while kernels are compiled, which happens on the first run and takes a while."""
+    from dsp import jit
+
+    total = _kernel_count()
+    begin_s = time.monotonic()
+    done = 0
+    terminal = sys.stderr.isatty()
+    said = False
+
+    def listen(name: str, finished: bool) -> None:
+        nonlocal done, said
+        done += finished
+        if time.monotonic() - begin_s < 1.5:
+            return
+        if terminal:
+            line = f"compiling {done + 1} of {total} kernels (first run only): {name}"
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        elif not said:
+            print(
+                f"compiling {total} kernels (first run only, about half a minute) …",
+                file=sys.stderr,
+                flush=True,
+            )
+        said = True
+
+    jit.on_compile(listen)
+    try:
+        yield
+    finally:
+        jit.on_compile(None)
+        if said and terminal:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
+def _kernel_count() -> int:
+    """Count the kernels in the sources, since what is not imported yet cannot be asked."""
+    import dsp
+
+    folder = Path(dsp.__path__[0])
+    return sum(len(re.findall(r"(?m)^@kernel\(", f.read_text("utf-8"))) for f in folder.rglob("*.py"))

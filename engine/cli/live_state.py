@@ -1,0 +1,51 @@
+"""What the live view shows, gathered from a show."""
+
+from typing import TYPE_CHECKING
+
+from dsp.units import amplitude_to_db
+from engine.view.live import LiveState, TrackState
+
+if TYPE_CHECKING:
+    from engine.control.show import Show
+
+
+def live_state(show: "Show", recording: str) -> LiveState:
+    """Read the meters and statistics of `show` at this moment."""
+    read = show.meters.read
+    statistics = show.statistics()
+    rate_hz = show.spec.rate_hz
+    peaks, cuts = read("mix", "peak"), read("unmask", "reduction_db")
+    ahead_frames = statistics.frame_rendered - statistics.frame_heard
+    latency_s = show.device_latency_s + (ahead_frames + show.plan_latency_frames) / rate_hz
+    out_peaks, out_rms = read("meter", "peak"), read("meter", "rms")
+    return LiveState(
+        title=show.composition.scene.title,
+        seed=show.composition.seed,
+        elapsed_s=statistics.frame_heard / rate_hz,
+        device=f"{show.driver}: {show.device}" if show.device else show.driver,
+        latency_ms=1e3 * latency_s,
+        rate_hz=rate_hz,
+        quantum_frames=show.spec.quantum_frames,
+        tracks=[
+            TrackState(
+                t.name,
+                t.importance,
+                show.get(f"mix.{t.name}.panning"),
+                amplitude_to_db(float(peaks[i])),
+                float(cuts[i]),
+            )
+            for i, t in enumerate(show.composition.tracks)
+        ],
+        peaks_db=(amplitude_to_db(out_peaks[0]), amplitude_to_db(out_peaks[1])),
+        rms_db=(amplitude_to_db(out_rms[0]), amplitude_to_db(out_rms[1])),
+        momentary_lufs=float(read("meter", "momentary_lufs")[0]),
+        short_term_lufs=float(read("meter", "short_term_lufs")[0]),
+        integrated_lufs=float(read("meter", "integrated_lufs")[0]),
+        limiter_db=float(read("limiter", "reduction_db")[0]),
+        voices=int(read("tracks", "voices")[0]),
+        load_mean=statistics.load_mean,
+        load_max=statistics.load_max,
+        underruns=statistics.underruns,
+        recording=recording,
+        notice=show.notices[-1] if show.notices else "",
+    )

@@ -1,0 +1,156 @@
+"""`roomtone play`: a scene to the speakers."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from engine.cli.common import (
+    JsonOption,
+    LibraryOption,
+    QuantumOption,
+    RateOption,
+    SceneArgument,
+    SeedOption,
+    compose,
+    load,
+)
+
+if TYPE_CHECKING:
+    from engine.control.show import Show
+
+HELP = "Play a scene, without end, through an audio device; without one, silently to the null clock."
+EXAMPLES = """**Examples**
+
+    roomtone play                                    the built-in scene
+
+    roomtone play street.yaml --device "USB Audio" --record take.wav
+
+    roomtone play street.yaml --duration 60 --json
+"""
+
+VIEW_INTERVAL_S = 0.08
+
+
+def play(
+    scene: SceneArgument = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.1, help="Stop by itself after that long.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep what is played: .wav or .flac.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of a name from `roomtone devices`.")
+    ] = None,
+    driver: Annotated[
+        Literal["auto", "portaudio", "null"], typer.Option(help="`null` plays silently at the right pace.")
+    ] = "auto",
+    safety: Annotated[int, typer.Option(min=1, max=64, help="Quanta the engine is ahead of the device.")] = 2,
+    seed: SeedOption = None,
+    rate: RateOption = 48_000,
+    quantum: QuantumOption = 128,
+    library: LibraryOption = None,
+    view: Annotated[
+        bool, typer.Option("--view/--no-view", help="The live view; off where there is no terminal.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a scene."""
+    from engine.spec import StreamSpec
+
+    StreamSpec(rate, quantum)
+    loaded, path = load(scene, library)
+    composition = compose(loaded, path, rate_hz=rate, seed=seed, library=library)
+    from engine.control.show import Show
+
+    show = Show(
+        composition,
+        quantum_frames=quantum,
+        device=device,
+        driver=driver,
+        safety_quanta=safety,
+        record=record,
+    )
+    with show:
+        if duration is not None:
+            show.stop(at_frame=round(duration * rate))
+        interrupted = _run(show, view and sys.stdout.isatty() and not as_json, str(record or ""))
+    show.check()
+    _report(show, interrupted, as_json, record)
+
+
+def _run(show: "Show", view: bool, recording: str) -> bool:
+    """Play until it stops by itself (False) or is interrupted (True)."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    said = 0
+    try:
+        if view:
+            _watch(show, recording)
+        else:
+            while not show.stopped:
+                show.wait(VIEW_INTERVAL_S)
+                said = _say(show, said)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        _say(show, said)
+    return False
+
+
+def _say(show: "Show", said: int) -> int:
+    for text in show.notices[said:]:
+        typer.echo(f"roomtone: {text}", err=True)
+    return len(show.notices)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _watch(show: "Show", recording: str) -> None:
+    from rich.live import Live
+
+    from engine.cli.live_state import live_state
+    from engine.view.live import live_view
+
+    with Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, transient=True) as live:
+        while not show.stopped:
+            live.update(live_view(live_state(show, recording)), refresh=True)
+            show.wait(VIEW_INTERVAL_S)
+
+
+def _report(show: "Show", interrupted: bool, as_json: bool, record: Path | None) -> None:
+    """Say how it went; after the show, from its last statistics."""
+    statistics = show.statistics()
+    report = {
+        "scene": show.composition.scene.title,
+        "seed": show.composition.seed,
+        "rate": show.spec.rate_hz,
+        "quantum": show.spec.quantum_frames,
+        "driver": show.driver,
+        "device": show.device,
+        "frames": statistics.frame_rendered,
+        "underruns": statistics.underruns,
+        "underrun_frames": statistics.underrun_frames,
+        "late_quanta": statistics.late_quanta,
+        "load_mean": round(statistics.load_mean, 4),
+        "load_max": round(statistics.load_max, 4),
+        "ring_minimum_frames": statistics.ring_minimum_frames,
+        "interrupted": interrupted,
+        "recording": str(record) if record else None,
+        "notices": show.notices,
+    }
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    typer.echo(
+        f"played {statistics.frame_rendered / show.spec.rate_hz:.1f} s of {report['scene']} on {show.device}, "
+        f"load {100 * statistics.load_mean:.0f} % (max {100 * statistics.load_max:.0f} %), "
+        f"under-runs {statistics.underruns}"
+    )
+    if record:
+        typer.echo(f"wrote {record}")

@@ -1,0 +1,113 @@
+"""`roomtone scene`: what scenes are made of, and whether one is right."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from engine.cli.common import JsonOption, LibraryOption, load
+
+app = typer.Typer(
+    help="Check scenes; list built-in scenes, sounds and parameters; print the JSON Schema.",
+    no_args_is_help=True,
+)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of scene files, for editors that complete and check YAML.
+
+    Example: `roomtone scene schema > scene.schema.json`, then start a scene with
+    `# yaml-language-server: $schema=scene.schema.json`.
+    """
+    from engine.scene.load import scene_schema
+
+    typer.echo(json.dumps(scene_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command("check")
+def check(
+    scenes: Annotated[
+        list[str], typer.Argument(metavar="SCENE…", help="Scene files or names of built-in scenes.")
+    ],
+    library: LibraryOption = None,
+) -> None:
+    """Read scenes and report every mistake with its line; exit code 2 if there is one."""
+    from engine.errors import Problem, SceneError
+
+    problems: list[Problem] = []
+    for name in scenes:
+        try:
+            scene, path = load(name, library)
+        except SceneError as error:
+            problems.extend(error.problems)
+        else:
+            typer.echo(f"{path}: {scene.title}: {len(scene.objects)} objects, fine")
+    if problems:
+        raise SceneError(problems)
+
+
+@app.command("list")
+def list_scenes(as_json: JsonOption = False) -> None:
+    """List the built-in scenes."""
+    import presets
+
+    rows = [{"name": n, "title": load(n, None)[0].title} for n in presets.scene_names()]
+    _print(rows, as_json)
+
+
+@app.command("sounds")
+def sounds(as_json: JsonOption = False) -> None:
+    """List the procedural sounds a scene can name as `synth:NAME`, with the labels that mean them."""
+    from engine.cli.common import compiling
+
+    with compiling():
+        from dsp.synth import SOUNDS
+
+    rows = [
+        {"name": s.name, "about": s.about, "labels": ", ".join(s.names), "length_s": s.nominal_s}
+        for s in SOUNDS.values()
+    ]
+    _print(rows, as_json)
+
+
+@app.command("params")
+def params(
+    scene: Annotated[str | None, typer.Argument(metavar="[SCENE]")] = None, as_json: JsonOption = False
+) -> None:
+    """List every parameter of a scene's graph that can be turned while it plays."""
+    from engine.cli.common import compose
+
+    loaded, path = load(scene, None)
+    composition = compose(loaded, path, rate_hz=48_000, seed=None, library=None)
+    from engine.control.patch import default_graph
+    from engine.params import ParamTable
+
+    rows = [
+        {
+            "name": row.name,
+            "range": f"{row.param.lo:g} to {row.param.hi:g}",
+            "unit": row.param.unit,
+            "value": round(row.default, 3),
+            "about": row.param.about,
+        }
+        for row in ParamTable.of(default_graph(composition).params())
+    ]
+    _print(rows, as_json)
+
+
+def _print(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for key in rows[0]:
+        table.add_column(key)
+    for row in rows:
+        table.add_row(*(str(v) for v in row.values()))
+    Console().print(table)

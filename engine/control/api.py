@@ -1,0 +1,38 @@
+"""`engine.render`: a scene to samples, and to a file, in one call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.control.bounce import Bounce, bounce
+from engine.scene.composition import compose
+from engine.scene.schema import Scene
+
+
+def render(
+    scene: Scene,
+    output: Path | str | None = None,
+    *,
+    folder: Path | str = ".",
+    library: Sequence[Path] = (),
+    seed: int | None = None,
+    duration_s: float | None = None,
+    endless: bool = False,
+    rate_hz: int = 48_000,
+    quantum_frames: int = 128,
+    stems: Path | str | None = None,
+) -> Bounce:
+    """Render `scene` as fast as it goes; the result holds the samples, float32 `[frames, 2]`, and the figures.
+
+    `output` is a .wav or .flac file to write, `stems` a folder for every track apart. Sounds are looked for in
+    `folder`, where the scene's file lies, and in `library`. `endless` with `duration_s` gives the first seconds of
+    what `Show` plays. Raises InputError (SoundError, SceneError) for what cannot be used; then no file is left.
+    """
+    composition = compose(scene, Path(folder), rate_hz=rate_hz, seed=seed, library=library)
+    return bounce(
+        composition,
+        output=Path(output) if output is not None else None,
+        stems=Path(stems) if stems is not None else None,
+        duration_s=duration_s,
+        endless=endless,
+        quantum_frames=quantum_frames,
+    )
