@@ -1,0 +1,1 @@
+"""Measurements: what this machine can do, and what a change cost."""

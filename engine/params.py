@@ -102,7 +102,8 @@ class ParamTable:
         for name, row in rows.items():
             before = previous.rows.get(name) if previous else None
             value = float(table.memory[before.slot]) if before else row.default
-            table.memory[row.slot] = value
+            # A node of the same name may have come with another range.
+            table.memory[row.slot] = value if row.param.lo <= value <= row.param.hi else row.default
         return table
 
     def __iter__(self) -> Iterator[Row]:
@@ -127,21 +128,26 @@ class ParamTable:
         """Set `name` to `value` in natural units; raises ParamError, leaving the value, if it is refused."""
         row = self.row(name)
         p = row.param
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not (math.isfinite(number) and p.lo <= number <= p.hi):
+        number = _number(value)
+        if not p.lo <= number <= p.hi:
             unit = f" {p.unit}" if p.unit else ""
             raise ParamError(Problem(f"{value!r} is refused", f"must be {p.lo:g} to {p.hi:g}{unit}", name))
         self.memory[row.slot] = number
 
     def set_unit(self, name: str, position: float) -> None:
         """Set `name` from a knob position 0…1 (a MIDI controller divided by 127, a model's output)."""
-        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
-            raise ParamError(Problem(f"position {position!r} is refused", "must be 0 to 1", name))
         p = self.row(name).param
-        if p.curve == "log":
-            self.set(name, p.lo * (p.hi / p.lo) ** position)
-        else:
-            self.set(name, p.lo + (p.hi - p.lo) * position)
+        at = _number(position)
+        if not 0.0 <= at <= 1.0:
+            raise ParamError(Problem(f"position {position!r} is refused", "must be 0 to 1", name))
+        value = p.lo * (p.hi / p.lo) ** at if p.curve == "log" else p.lo + (p.hi - p.lo) * at
+        # Rounding may miss the upper end, even pass it.
+        self.set(name, p.hi if at == 1.0 else min(value, p.hi))
+
+
+def _number(value: object) -> float:
+    """Return `value` as a float; NaN, which no range holds, if it is not a number."""
+    try:
+        return math.nan if isinstance(value, str | bytes) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

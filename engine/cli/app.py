@@ -8,8 +8,6 @@ import typer
 from engine.cli import devices, play, render, scene
 from engine.errors import RoomtoneError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="roomtone",
     help="A real-time engine for soundscapes: every sound audible, all in one room.",
@@ -50,9 +48,6 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"roomtone: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nroomtone: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone (`roomtone … | head`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

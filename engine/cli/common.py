@@ -1,6 +1,7 @@
 """What the verbs share: finding the scene, progress on standard error, compiling on the first run."""
 
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from engine.errors import RoomtoneError
 
 if TYPE_CHECKING:
     from engine.scene.composition import Composition
@@ -71,6 +74,26 @@ def compose(
             )
         except SoundError as error:
             raise SoundError(locate(path, error.problems)) from None
+
+
+class Interrupted(RoomtoneError):
+    """The user has had enough."""
+
+    exit_code = 130
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C and a polite request to end into one line and exit code 130."""
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; nothing was written") from None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from engine.cli.common import (
     SceneArgument,
     SeedOption,
     compose,
+    interruptible,
     load,
     progress,
 )
@@ -72,20 +73,21 @@ def render(
             raise InputError(
                 Problem("exists already", "name a file with -o to write over it", file=str(output))
             )
-    composition = compose(loaded, path, rate_hz=rate, seed=seed, library=library)
-    from engine.control.bounce import bounce
+    with interruptible():
+        composition = compose(loaded, path, rate_hz=rate, seed=seed, library=library)
+        from engine.control.bounce import bounce
 
-    with progress("rendering") as advance:
-        result = bounce(
-            composition,
-            output=output,
-            stems=stems,
-            duration_s=duration,
-            endless=endless,
-            quantum_frames=quantum,
-            keep_samples=False,
-            progress=lambda done, total: advance("", done, total),
-        )
+        with progress("rendering") as advance:
+            result = bounce(
+                composition,
+                output=output,
+                stems=stems,
+                duration_s=duration,
+                endless=endless,
+                quantum_frames=quantum,
+                keep_samples=False,
+                progress=lambda done, total: advance("", done, total),
+            )
     report = result.report()
     if as_json:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))

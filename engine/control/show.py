@@ -10,7 +10,7 @@ from dsp.units import ms_to_frames
 from engine.control.feeder import Feeder
 from engine.control.patch import default_graph
 from engine.control.recorder import Recorder
-from engine.errors import HostError, RoomtoneError
+from engine.errors import HostError
 from engine.host.engine_handle import EngineHandle
 from engine.host.protocol import DriverName
 from engine.host.session import EngineStatistics
@@ -70,7 +70,7 @@ class Show:
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
-        self._failure: RoomtoneError | None = None
+        self._failure: Exception | None = None
         self.driver = ""
         self.device = ""
         self.device_latency_s = 0.0
@@ -165,7 +165,8 @@ class Show:
                 if self._recorder:
                     self._recorder.take()
                 self._take_messages()
-            except RoomtoneError as error:
+            except Exception as error:
+                # Nobody waits for this thread: whatever ends it is raised where the show is used.
                 self._failure = error
                 self._stopped.set()
 

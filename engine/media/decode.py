@@ -19,11 +19,22 @@ CEILING = 16.0
 CHUNK_FRAMES = 1 << 16
 
 SAMPLE_BYTES = {"int8": 1, "int16": 2, "int24": 3, "int32": 4, "float32": 4, "float64": 8}
-PLAIN_FLOAT = (b"\x03\x00", b"\xfe\xff")
-"""Format tags of WAV with plain floats; the compressed forms read as float32, too."""
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+"""The format tags of uncompressed WAV; the last one keeps its own in bytes 24 and 25 of the chunk."""
+
+FORMAT_BYTES = (16, 64)
+"""How long the format chunk of a WAV file may be."""
+
+MAX_CHUNKS = 1_000
+"""Chunks of a WAV file that may stand before its sound."""
 
 CLAIM_SLACK_BYTES = 1024
 """Some programs count their header as sound."""
+
+MP3_FRAMES_PER_BYTE = 48
+SILENCE_FRAMES_PER_BYTE = 8192
+"""More frames than a byte can hold: MP3 reaches 24 at its lowest rate, silence in FLAC about 5000."""
 
 
 def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
@@ -35,6 +46,7 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise _unusable(path, "is too large", f"at most {MAX_FILE_BYTES >> 20} MiB")
+        _check_wav(path)
         with AudioFile(str(path)) as file:
             file_rate_hz = file.samplerate
             if not FILE_RATES_HZ[0] <= file_rate_hz <= FILE_RATES_HZ[1] or file_rate_hz != int(file_rate_hz):
@@ -50,21 +62,42 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
         raise _unusable(path, f"is not a sound this program can decode ({error})") from None
     if file_rate_hz != rate_hz:
         samples = soxr.resample(samples, file_rate_hz, rate_hz, quality="VHQ")
+        np.clip(samples, -CEILING, CEILING, out=samples)
     return np.ascontiguousarray(samples, np.float32)
 
 
-def _check_claim(path: Path, file: ReadableAudioFile) -> None:
-    """Refuse an uncompressed file that is shorter than its header says: what is missing would read as silence."""
+def _check_wav(path: Path) -> None:
+    """Refuse a WAV file that is compressed or has no sound chunk behind its format: those crash the decoder."""
     with path.open("rb") as raw:
-        head = raw.read(4096)
-    if head[:4] not in (b"RIFF", b"RF64", b"FORM"):
-        return
-    frame_bytes = file.num_channels * SAMPLE_BYTES.get(file.file_dtype, 0)
-    if file.file_dtype == "float32" and head[:4] != b"FORM":
-        at = head.find(b"fmt ") + 8
-        if head[at : at + 2] not in PLAIN_FLOAT:
+        head = raw.read(12)
+        if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
             return
-    if file.frames * frame_bytes > path.stat().st_size + CLAIM_SLACK_BYTES:
+        tag = 0
+        for _ in range(MAX_CHUNKS):
+            chunk = raw.read(8)
+            if len(chunk) < 8 or chunk[:4] == b"data":
+                break
+            length = int.from_bytes(chunk[4:], "little")
+            body = raw.tell()
+            if chunk[:4] == b"fmt " and FORMAT_BYTES[0] <= length <= FORMAT_BYTES[1]:
+                form = raw.read(length)
+                tag = int.from_bytes(form[:2], "little")
+                tag = int.from_bytes(form[24:26], "little") if tag == EXTENSIBLE else tag
+            raw.seek(body + length + length % 2)
+    if chunk[:4] != b"data" or tag not in (PCM, FLOAT):
+        raise _unusable(path, "is damaged or compressed", "WAV of plain integers or floats")
+
+
+def _check_claim(path: Path, file: ReadableAudioFile) -> None:
+    """Refuse a file too short for what its header says: what is missing would be read as silence, at length."""
+    size = path.stat().st_size
+    with path.open("rb") as raw:
+        kind = raw.read(4)
+    if kind in (b"RIFF", b"RF64", b"FORM"):
+        most = (size + CLAIM_SLACK_BYTES) // (file.num_channels * SAMPLE_BYTES.get(file.file_dtype, 1))
+    else:
+        most = size * (SILENCE_FRAMES_PER_BYTE if kind in (b"fLaC", b"OggS") else MP3_FRAMES_PER_BYTE)
+    if file.frames > most:
         raise _unusable(path, f"claims {file.frames} frames and holds fewer", "a file that was not cut off")
 
 

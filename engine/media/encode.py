@@ -33,7 +33,7 @@ class AudioWriter:
         if path.is_dir():
             raise SoundError(Problem("is a folder", "a file name", file=str(path)))
         self.path = path
-        self._part = path.with_name(f".{uuid.uuid4().hex}.part{suffix}")
+        self._part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{suffix}")
         try:
             self._part.touch(exist_ok=False)
             self._file = AudioFile(

@@ -1,0 +1,36 @@
+"""Scenes the tests share."""
+
+from functools import cache
+from pathlib import Path
+
+import presets
+from engine.scene.composition import Composition, compose
+from engine.scene.load import load_scene, loads
+
+SMALL = """
+title: Small
+seed: 3
+duration: 4
+room_detected: true
+atmo: {sound: synth:rain, level_db: -34}
+objects:
+  - {label: car, importance: 0.9, panning: -0.5, schedule: {kind: once, at: 0.2}}
+  - {label: bird, importance: 0.3, panning: 0.7, schedule: {kind: random, gap: [0.2, 1]}}
+  - {label: bell, importance: 0.6, sound: synth:bell, schedule: {kind: loop}}
+"""
+
+
+@cache
+def small(rate_hz: int = 48_000, extra: str = "", room: bool = True, seed: int | None = None) -> Composition:
+    """A scene of four tracks that clash, repeat, loop and ring."""
+    text = SMALL + extra
+    if not room:
+        text = text.replace("room_detected: true", "room_detected: false")
+    return compose(loads(text), Path(), rate_hz=rate_hz, seed=seed)
+
+
+@cache
+def built_in(name: str = "rainy-street") -> Composition:
+    """A scene that ships with the program."""
+    path = presets.scene_path(name)
+    return compose(load_scene(path), path.parent, rate_hz=48_000)
