@@ -1,7 +1,6 @@
 """Scenes the tests share."""
 
 from functools import cache
-from pathlib import Path
 
 import presets
 from engine.scene.composition import Composition, compose
@@ -26,11 +25,10 @@ def small(rate_hz: int = 48_000, extra: str = "", room: bool = True, seed: int |
     text = SMALL + extra
     if not room:
         text = text.replace("room_detected: true", "room_detected: false")
-    return compose(loads(text), Path(), rate_hz=rate_hz, seed=seed)
+    return compose(loads(text), rate_hz=rate_hz, seed=seed)
 
 
 @cache
 def built_in(name: str = "rainy-street") -> Composition:
     """A scene that ships with the program."""
-    path = presets.scene_path(name)
-    return compose(load_scene(path), path.parent, rate_hz=48_000)
+    return compose(load_scene(presets.scene_path(name)), rate_hz=48_000)

@@ -220,7 +220,8 @@ def steady(lanes: int, quantum: int) -> Block:
     """Sines that clash: each lane 1 kHz, a little louder from lane to lane."""
     t = np.arange(quantum * 128, (quantum + 1) * 128) / 48_000
     levels = 0.05 * (1 + np.arange(lanes))
-    return (np.sin(2 * np.pi * 1000 * t)[:, None] * levels).astype(np.float32)
+    tone: Block = (np.sin(2 * np.pi * 1000 * t)[:, None] * levels).astype(np.float32)
+    return tone
 
 
 @pytest.mark.parametrize(("name", "param"), moving_params(), ids=lambda v: str(v))

@@ -54,9 +54,7 @@ def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Pa
     return load_scene(path, library=tuple(library or ())), path
 
 
-def compose(
-    scene: "Scene", path: Path, *, rate_hz: int, seed: int | None, library: Sequence[Path] | None
-) -> "Composition":
+def compose(scene: "Scene", path: Path, *, rate_hz: int, seed: int | None) -> "Composition":
     """Compose the scene, with compile and loading progress on standard error; errors name the scene's line."""
     with compiling():
         from engine.errors import SoundError
@@ -69,9 +67,7 @@ def compose(
         import engine.control.show  # noqa: F401
     with progress("loading sounds") as advance:
         try:
-            return compose_scene(
-                scene, path.parent, rate_hz=rate_hz, seed=seed, library=tuple(library or ()), progress=advance
-            )
+            return compose_scene(scene, rate_hz=rate_hz, seed=seed, progress=advance)
         except SoundError as error:
             raise SoundError(locate(path, error.problems)) from None
 

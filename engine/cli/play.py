@@ -64,7 +64,7 @@ def play(
 
     StreamSpec(rate, quantum)
     loaded, path = load(scene, library)
-    composition = compose(loaded, path, rate_hz=rate, seed=seed, library=library)
+    composition = compose(loaded, path, rate_hz=rate, seed=seed)
     from engine.control.show import Show
 
     show = Show(

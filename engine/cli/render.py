@@ -74,7 +74,7 @@ def render(
                 Problem("exists already", "name a file with -o to write over it", file=str(output))
             )
     with interruptible():
-        composition = compose(loaded, path, rate_hz=rate, seed=seed, library=library)
+        composition = compose(loaded, path, rate_hz=rate, seed=seed)
         from engine.control.bounce import bounce
 
         with progress("rendering") as advance:

@@ -80,7 +80,7 @@ def params(
     from engine.cli.common import compose
 
     loaded, path = load(scene, None)
-    composition = compose(loaded, path, rate_hz=48_000, seed=None, library=None)
+    composition = compose(loaded, path, rate_hz=48_000, seed=None)
     from engine.control.patch import default_graph
     from engine.params import ParamTable
 

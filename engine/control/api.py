@@ -1,6 +1,5 @@
 """`engine.render`: a scene to samples, and to a file, in one call."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from engine.control.bounce import Bounce, bounce
@@ -12,8 +11,6 @@ def render(
     scene: Scene,
     output: Path | str | None = None,
     *,
-    folder: Path | str = ".",
-    library: Sequence[Path] = (),
     seed: int | None = None,
     duration_s: float | None = None,
     endless: bool = False,
@@ -23,11 +20,10 @@ def render(
 ) -> Bounce:
     """Render `scene` as fast as it goes; the result holds the samples, float32 `[frames, 2]`, and the figures.
 
-    `output` is a .wav or .flac file to write, `stems` a folder for every track apart. Sounds are looked for in
-    `folder`, where the scene's file lies, and in `library`. `endless` with `duration_s` gives the first seconds of
-    what `Show` plays. Raises InputError (SoundError, SceneError) for what cannot be used; then no file is left.
+    `output` is a .wav or .flac file to write, `stems` a folder for every track apart. `endless` with `duration_s`
+    gives the first seconds of what `Show` plays. Raises InputError (SoundError, SceneError) for what cannot be used; then no file is left.
     """
-    composition = compose(scene, Path(folder), rate_hz=rate_hz, seed=seed, library=library)
+    composition = compose(scene, rate_hz=rate_hz, seed=seed)
     return bounce(
         composition,
         output=Path(output) if output is not None else None,

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -30,9 +29,9 @@ BUILD_TIMEOUT_S = 120.0
 class Show:
     """Plays a scene through an audio device, or silently to the null clock where there is none.
 
-    `scene` is a `Scene`, or a composition that is ready. Sounds of a `Scene` are looked for in `folder` and
-    `library`. `device` is part of a device's name; `driver` is `auto`, `portaudio` or `null`; `safety_quanta` is
-    how far the engine is ahead of the device; `record` is a .wav or .flac file that keeps what is played.
+    `scene` is a `Scene`, or a composition that is ready. `device` is part of a device's name; `driver` is `auto`,
+    `portaudio` or `null`; `safety_quanta` is how far the engine is ahead of the device; `record` is a .wav or
+    .flac file that keeps what is played.
 
     A context manager: playing starts on entry and fades out on exit. Raises RoomtoneError (InputError for what
     the user can mend, HostError for a device or an engine that fails).
@@ -42,8 +41,6 @@ class Show:
         self,
         scene: Scene | Composition,
         *,
-        folder: Path | str = ".",
-        library: Sequence[Path] = (),
         seed: int | None = None,
         rate_hz: int = 48_000,
         quantum_frames: int = 128,
@@ -53,7 +50,7 @@ class Show:
         record: Path | None = None,
     ) -> None:
         if isinstance(scene, Scene):
-            scene = compose(scene, Path(folder), rate_hz=rate_hz, seed=seed, library=library)
+            scene = compose(scene, rate_hz=rate_hz, seed=seed)
         self.composition = scene
         self.spec = StreamSpec(scene.rate_hz, quantum_frames)
         self._graph = default_graph(scene)

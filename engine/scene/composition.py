@@ -1,9 +1,8 @@
 """A scene made ready: its tracks with their levels, its clips, and the timeline of everything that sounds."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,14 +108,12 @@ def importance_to_level_db(importance: float) -> float:
 
 def compose(
     scene: Scene,
-    folder: Path,
     *,
     rate_hz: int,
     seed: int | None = None,
-    library: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Composition:
-    """Load every sound of `scene`, whose file lies in `folder`, and set levels and schedules.
+    """Load every sound of `scene` and set levels and schedules.
 
     `seed` replaces the scene's own. Raises SoundError with every sound that cannot be used.
     """
@@ -124,7 +121,7 @@ def compose(
     items: list[Atmo | SceneObject] = [scene.atmo, *scene.objects]
     fields = ["atmo.sound", *(f"objects[{i}].sound" for i in range(len(scene.objects)))]
     names = track_names(item.label for item in items)
-    shelf = Shelf(folder, library, rate_hz, seed)
+    shelf = Shelf(scene.folder, scene.library, rate_hz, seed)
     wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
     shelf.fill(progress)
     tracks = [

@@ -92,7 +92,7 @@ def scene_from_data(
     faults = [_Fault(path, what, allowed) for path, what, allowed in form.faults]
     scene = None
     try:
-        scene = Scene.model_validate(form.data)
+        scene = Scene.model_validate(form.data).found_in(folder or Path(), library)
     except ValidationError as error:
         found = {_data_path(fault): fault for fault in error.errors(include_url=False)}
         faults += [_Fault(_written(path, form.origins), error=fault) for path, fault in found.items()]

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from engine.scene.reader import CONTROL, FieldPath
@@ -158,6 +167,26 @@ class Scene(_Part):
         from engine.scene.load import load_scene
 
         return load_scene(path, library=library)
+
+    _folder: Path = PrivateAttr(default=Path())
+    _library: tuple[Path, ...] = PrivateAttr(default=())
+
+    def found_in(self, folder: Path, library: Sequence[Path] = ()) -> "Scene":
+        """Return this scene, with the places its sound files are looked for: its own folder, then the library."""
+        scene = self.model_copy()
+        scene._folder = folder
+        scene._library = tuple(library)
+        return scene
+
+    @property
+    def folder(self) -> Path:
+        """The folder that paths of sounds are relative to."""
+        return self._folder
+
+    @property
+    def library(self) -> tuple[Path, ...]:
+        """Further folders that sounds may lie in."""
+        return self._library
 
     @property
     def room(self) -> Room:
