@@ -5,9 +5,30 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
+
+# No deadline, because shared machines stall; the same examples in every run, because a red test must mean a change.
+settings.register_profile("roomtone", deadline=None, derandomize=True)
+settings.load_profile("roomtone")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-live", action="store_true", help="a live test that is skipped fails")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[None]"
+) -> "Generator[None, pytest.TestReport, pytest.TestReport]":
+    report = yield
+    if report.skipped and item.get_closest_marker("live") and item.config.getoption("--require-live"):
+        report.outcome = "failed"
+        report.longrepr = f"a live test was skipped: {call.excinfo.value if call.excinfo else ''}"
+    return report
+
 
 RATE_HZ = 48_000
 PERIOD_FRAMES = 128

@@ -22,7 +22,7 @@ def live_state(show: "Show", recording: str) -> LiveState:
         title=show.composition.scene.title,
         seed=show.composition.seed,
         elapsed_s=statistics.frame_heard / rate_hz,
-        device=f"{show.driver}: {show.device}" if show.device else show.driver,
+        device=show.device,
         latency_ms=1e3 * latency_s,
         rate_hz=rate_hz,
         quantum_frames=show.spec.quantum_frames,

@@ -117,7 +117,7 @@ def _watch(show: "Show", recording: str) -> None:
     from engine.cli.live_state import live_state
     from engine.view.live import live_view
 
-    with Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, transient=True) as live:
+    with Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, screen=True) as live:
         while not show.stopped:
             live.update(live_view(live_state(show, recording)), refresh=True)
             show.wait(VIEW_INTERVAL_S)

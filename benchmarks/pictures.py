@@ -1,0 +1,31 @@
+"""Draws the pictures of the README from the program itself: `python -m benchmarks.pictures`."""
+
+import io
+from pathlib import Path
+
+import presets
+from engine.cli.live_state import live_state
+from engine.control.show import Show
+from engine.scene.load import load_scene
+from engine.view.live import live_view
+
+AT_S = 13.4
+"""Where the first car of the built-in scene passes, and the others make room for it."""
+
+PICTURE = Path(presets.__path__[0]) / "pictures" / "play.svg"
+
+
+def draw_play() -> None:
+    """Play the built-in scene to the null clock and keep what the terminal shows at `AT_S`."""
+    from rich.console import Console
+
+    console = Console(record=True, width=92, file=io.StringIO())
+    with Show(load_scene(presets.scene_path("rainy-street")), driver="null", safety_quanta=16) as show:
+        show.wait(AT_S)
+        console.print(live_view(live_state(show, "")))
+    PICTURE.write_text(console.export_svg(title="roomtone play"), "utf-8")
+    print(f"wrote {PICTURE}")
+
+
+if __name__ == "__main__":
+    draw_play()
