@@ -6,13 +6,14 @@ its cover (`dsp.svf.cover`). Bells are in series, so the track keeps the product
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dsp.bark import BANDS, CENTRES_HZ
 from dsp.jit import device, kernel
-from dsp.svf import bell, bell_covers, bell_shapes, feedback, permitted_share, scan_covers, scan_margin
+from dsp.svf import bell, bell_covers, bell_shapes, permitted_share, scaled_section, scan_covers, scan_margin
 
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -27,10 +28,17 @@ NEAR = 0.65
 """A bell in use that cuts by this share at a wanted band is taken for it, so that bells do not hop."""
 AGILITY = 4
 """How much faster than the wanted curve a bell moves, so that bells that change places do not delay it."""
-BLOCK = 16
-"""Tracks that share one inner loop; a block without a working bell costs a copy."""
+LANES = 32
+"""Lanes per inner loop, a constant: it fills vectors without a remainder; without a working bell it is skipped."""
+CHUNK = 32
+"""Frames that go through all bells of a block before the next: they stay in the cache."""
 DB_PER_NEPER = 10.0 / math.log(10.0)
 SHORTEST_S = 1e-6
+KEY_SCALE = float(2**32)
+FIRST_KEY = int(DEAD_ZONE_DB * KEY_SCALE) << 8
+
+A, B, AMOUNT, SLOPE, H, S = (row * LANES for row in range(6))
+ROWS = 6
 
 LIMIT = np.float32(1e6)  # +120 dBFS: a larger sample is a fault
 ZERO = np.float32(0.0)
@@ -40,7 +48,7 @@ BIAS = np.float32(1e-20)  # -400 dB
 @device
 def _removed_power(depth_db: float) -> float:
     """Return u of a bell that is `depth_db` deep."""
-    return 1.0 - math.exp(-depth_db / DB_PER_NEPER)
+    return 1.0 - math.exp(-depth_db / DB_PER_NEPER) if depth_db > 0.0 else 0.0
 
 
 @device
@@ -51,6 +59,16 @@ def _follow(target_db: Samples, attack: float, release: float, curve_db: Floats)
         pole = attack if wish > curve_db[b] else release
         moved = wish + pole * (curve_db[b] - wish)
         curve_db[b] = 0.0 if moved < min(curve_db[b], SNAP_DB) else moved
+
+
+@device
+def _largest(cut_db: Floats) -> int:
+    """Return the band of the largest cut, the upper one of equals, or -1 if all are in the dead zone."""
+    # Whole numbers that hold cut and band: their maximum needs no branch, which would be guessed wrong often.
+    top = np.int64(0)
+    for b in range(cut_db.shape[0]):
+        top = max(top, (np.int64(cut_db[b] * KEY_SCALE) << 8) | b)
+    return int(top & 255) if top >= FIRST_KEY else -1
 
 
 @device
@@ -68,12 +86,10 @@ def _choose(
     for b in range(residual_db.shape[0]):
         residual_db[b] = curve_db[b]
     for _ in range(bells):
-        cut, band, chosen = DEAD_ZONE_DB, -1, -1
-        for b in range(residual_db.shape[0]):
-            if residual_db[b] >= cut:
-                cut, band = residual_db[b], b
+        band, chosen = _largest(residual_db), -1
         if band < 0:
             return
+        cut = residual_db[band]
         for k in range(bells - 1, -1, -1):
             if depth_db[k] == 0.0 and wanted_db[k] == 0.0:
                 chosen = k
@@ -92,266 +108,341 @@ def _choose(
 def _steer(
     wanted: Floats,
     depth_db: Floats,
+    before: Floats,
     held: Ints,
     limit: float,
     margin: float,
     attack: float,
     release: float,
-    covers: Floats,
+    covers: Samples,
     starts: Ints,
-    kept: Floats,
-    before: Floats,
+    kept: Samples,
+    nothing: Floats,
     after: Floats,
 ) -> None:
-    """Move `depth_db` of one track one step towards `wanted` (overwritten); leave its u in `after`.
+    """Move `depth_db` of one track and its u, `before`, one step towards `wanted` (overwritten).
 
     A shrinking bell counts with its old depth, so the limit also holds on the way between the two settings.
     """
     bells = depth_db.shape[0]
     for k in range(bells):
-        before[k] = 0.0
+        nothing[k] = 0.0
         after[k] = _removed_power(wanted[k])
-    share = permitted_share(before, after, held, limit, margin, covers, starts, kept)
+    share = permitted_share(nothing, after, held, limit, margin, covers, starts, kept)
     for k in range(bells):
         if share < 1.0:
             wanted[k] = -DB_PER_NEPER * math.log(1.0 - share * after[k])
         pole = attack if wanted[k] > depth_db[k] else release
         moved = wanted[k] + pole * (depth_db[k] - wanted[k])
         wanted[k] = 0.0 if moved < min(depth_db[k], SNAP_DB) else moved
-        before[k] = _removed_power(depth_db[k])
-        after[k] = _removed_power(max(wanted[k], depth_db[k]))
+        after[k] = _removed_power(wanted[k]) if wanted[k] > depth_db[k] else before[k]
     share = permitted_share(before, after, held, limit, margin, covers, starts, kept)
     for k in range(bells):
-        if share < 1.0 and wanted[k] > depth_db[k]:
-            wanted[k] = -DB_PER_NEPER * math.log(1.0 - before[k] - share * (after[k] - before[k]))
+        if wanted[k] <= depth_db[k]:
+            before[k] = _removed_power(wanted[k])
+        elif share < 1.0:
+            before[k] += share * (after[k] - before[k])
+            wanted[k] = -DB_PER_NEPER * math.log(1.0 - before[k])
+        else:
+            before[k] = after[k]
         depth_db[k] = wanted[k]
-        after[k] = _removed_power(depth_db[k])
-
-
-@device
-def _filter(
-    y: Samples,
-    first: int,
-    last: int,
-    tracks: int,
-    g: Samples,
-    a: Samples,
-    amount: Samples,
-    slope: Samples,
-    s1: Samples,
-    s2: Samples,
-) -> None:
-    """Run one bell of tracks first..last - 1 over both channels of y, in place."""
-    frames = y.shape[0]
-    for side in range(2):
-        start, stop = side * tracks + first, side * tracks + last
-        lane_g, lane_a = g[start:stop], a[start:stop]
-        lane_amount, lane_slope = amount[start:stop], slope[start:stop]
-        p1, p2 = s1[start:stop], s2[start:stop]
-        for i in range(frames):
-            row = y[i, start:stop]
-            passed = np.float32(i + 1)
-            for lane in range(stop - start):
-                x, z1, z2 = row[lane], p1[lane], p2[lane]
-                v1 = lane_a[lane] * (z1 + lane_g[lane] * (x - z2)) + BIAS
-                v2 = z2 + lane_g[lane] * v1
-                p1[lane] = v1 + v1 - z1
-                p2[lane] = v2 + v2 - z2
-                taken = (lane_amount[lane] + passed * lane_slope[lane]) * v1
-                row[lane] = x - taken if taken != ZERO else x
-        for lane in range(stop - start):
-            lane_amount[lane] += np.float32(frames) * lane_slope[lane]
 
 
 @kernel(
-    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float64, float64, float64, float64,"
-    " float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], float64[:, ::1], int64[:, ::1],"
-    " float64[:, ::1], float32[:, ::1], float32[:, :, ::1], float64[:, ::1], float64[::1], float32[:, ::1],"
-    " float32[::1])"
+    "void(float32[:, ::1], float64, float64, float64, float64, int64, float64[:, ::1], float64[:, ::1],"
+    " float32[:, ::1], int64[::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[:, ::1],"
+    " float64[:, ::1], float32[:, ::1], float32[:, :, ::1], int64[::1], uint8[::1], float64[:, ::1],"
+    " float32[::1], float32[::1])"
 )
-def equalise(
-    x: Samples,
-    y: Samples,
+def steer_bells(
     target_db: Samples,
     limit: float,
     margin: float,
     attack: float,
     release: float,
+    period_frames: int,
     shapes: Floats,
     centre_covers: Floats,
-    covers: Floats,
+    covers: Samples,
     starts: Ints,
+    coefs: Floats,
     curve_db: Floats,
     held: Ints,
     depth_db: Floats,
-    coefs: Samples,
+    removed: Floats,
+    ends: Samples,
     lanes: Samples,
+    working: Ints,
+    busy: npt.NDArray[np.uint8],
     scratch: Floats,
-    kept: Floats,
-    cut_db: Samples,
+    kept: Samples,
     reduction_db: Samples,
 ) -> None:
-    """Move the bells of every track one step towards the wanted cut and filter one quantum.
+    """Move the bells of every track one step towards the wanted cut: set their ramps for one control period.
 
     1. curve = target + pole (curve - target), pole by direction
     2. choose bells and depths for the curve by matching pursuit and scale them to the limit
     3. move the bells likewise, four times as fast, holding back growth that would pass the limit
-    4. y = x - (1 - G) k v1 per bell, in series, 1 - G on a straight line from sample to sample
 
-    Shapes    x, y (n, 2 T) lanes L0..LT-1 R0..RT-1; target_db, curve_db, cut_db (T, 25); shapes,
-              centre_covers (25, 25); covers (25, P), starts (25): `scan_covers`; held, depth_db (T, K): band
-              and depth of each bell; coefs (2, 25) g a; lanes (6, K, 2 T) g, a, (1 - G) k, its slope, two
-              integrators; reduction_db (T); scratch (4, max(K, 25)), kept (P)
-    Units     amplitude, full scale 1.0; dB; target, cut and reduction <= 0, curve and depth >= 0; limit and
-              its `scan_margin` in nepers of power; attack and release are the one-pole factors of one quantum
-    State     curve_db, held, depth_db, lanes; a depth of 0 means idle; an idle bell starts from cleared state
-    Out       cut_db: combined response at the centres; reduction_db: the deepest of these
-    In place  no: x and y must not overlap
-    Guards    a sample that is not finite or beyond +120 dBFS becomes 0; BIAS (-400 dB) keeps the integrators
-              on multiples of 1e-27, never denormal
-    Exact     a track without a working bell is copied bit for bit
+    Shapes    target_db, curve_db (T, 25); shapes, centre_covers (25, 25); covers (25, F), starts (25):
+              `scan_covers`; coefs (3, 25): `dsp.svf.scaled_section`; held, depth_db, removed, ends (T, K):
+              band of each bell, and its depth, u and amount at the end of the period; lanes, working as in
+              `filter_bells`; busy (T): 0 where all bells are idle; reduction_db (T); scratch (5, max(K, 25)), kept (F)
+    Units     dB; target and reduction <= 0, curve and depth >= 0; limit and its `scan_margin` in nepers of
+              power; attack and release are the one-pole factors of one period; amounts as in `filter_bells`
+    State     curve_db, held, depth_db, removed, ends, lanes; a depth of 0 means idle; an idle bell starts from cleared
+              state
+    Out       reduction_db: the deepest combined response at a band centre; working, busy
     Source    matching pursuit: Mallat & Zhang 1993; bells in series: Valimaki & Reiss 2016, "All About Audio
-              Equalization"; section: `dsp.svf`
+              Equalization"
     """
-    frames = x.shape[0]
     tracks, bells = depth_db.shape
-    wanted, before, after = scratch[0, :bells], scratch[1, :bells], scratch[2, :bells]
-    residual = scratch[3, : target_db.shape[1]]
-    g, a, amount, slope, s1, s2 = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5]
-    for i in range(frames):
-        for lane in range(2 * tracks):
-            sample = x[i, lane]
-            y[i, lane] = sample if abs(sample) <= LIMIT else ZERO
+    fast_attack, fast_release = attack**AGILITY, release**AGILITY
+    wanted, nothing, after = scratch[0, :bells], scratch[1, :bells], scratch[2, :bells]
+    residual, power = scratch[3, : target_db.shape[1]], scratch[4, : target_db.shape[1]]
+    working[:] = 0
+    for t in range(tracks):
+        _follow(target_db[t], attack, release, curve_db[t])
+        _choose(curve_db[t], held[t], depth_db[t], shapes, wanted, residual)
+        needed = False
+        for k in range(bells):
+            needed = needed or wanted[k] > 0.0 or depth_db[t, k] > 0.0
+        if not needed:
+            if busy[t]:
+                for k in range(bells):
+                    ends[t, k] = ZERO
+                    for side in range(2):
+                        lane = (side * tracks + t) % LANES
+                        m = lanes[(side * tracks + t) // LANES, k]
+                        m[AMOUNT + lane] = ZERO
+                        m[SLOPE + lane] = ZERO
+                reduction_db[t] = ZERO
+                busy[t] = 0
+            continue
+        for k in range(bells):
+            if depth_db[t, k] == 0.0:
+                ends[t, k] = ZERO
+                for side in range(2):
+                    lane = (side * tracks + t) % LANES
+                    m = lanes[(side * tracks + t) // LANES, k]
+                    m[A + lane] = coefs[0, held[t, k]]
+                    m[B + lane] = coefs[1, held[t, k]]
+                    m[H + lane] = ZERO
+                    m[S + lane] = ZERO
+        _steer(
+            wanted, depth_db[t], removed[t], held[t], limit, margin, fast_attack, fast_release,
+            covers, starts, kept, nothing, after,
+        )  # fmt: skip
+        for b in range(power.shape[0]):
+            power[b] = 1.0
+        busy[t] = 1
+        for k in range(bells):
+            start, end = ends[t, k], np.float32(0.0)
+            u, row = removed[t, k], centre_covers[held[t, k]]
+            if u > 0.0:
+                end = np.float32((1.0 - math.sqrt(1.0 - u)) / Q * coefs[2, held[t, k]])
+                for b in range(power.shape[0]):
+                    power[b] *= 1.0 - u * row[b]
+            slope = np.float32((end - start) / period_frames)
+            for side in range(2):
+                block, lane = (side * tracks + t) // LANES, (side * tracks + t) % LANES
+                lanes[block, k, AMOUNT + lane] = start
+                lanes[block, k, SLOPE + lane] = slope
+                if start > ZERO or end > ZERO:
+                    working[block] = max(working[block], k + 1)
+            ends[t, k] = end
+        least = 1.0
+        for b in range(power.shape[0]):
+            least = min(least, power[b])
+        reduction_db[t] = DB_PER_NEPER * math.log(least)
 
-    for first in range(0, tracks, BLOCK):
-        last = min(first + BLOCK, tracks)
-        working = 0
-        for t in range(first, last):
-            _follow(target_db[t], attack, release, curve_db[t])
-            _choose(curve_db[t], held[t], depth_db[t], shapes, wanted, residual)
-            needed = False
-            for k in range(bells):
-                needed = needed or wanted[k] > 0.0 or depth_db[t, k] > 0.0
-            if not needed:
-                for k in range(bells):
-                    for lane in (t, tracks + t):
-                        amount[k, lane] = ZERO
-                        slope[k, lane] = ZERO
-                if reduction_db[t] != 0.0:
-                    reduction_db[t] = 0.0
-                    cut_db[t, :] = 0.0
+
+@device
+def _ring(z: Samples, first: int, rows: int, column: int, passed: int, m: Samples) -> None:
+    """Run one bell over `rows` rows of `LANES` lanes of z, in place, the first of them `passed` into the period."""
+    # Two frames per turn halve the traffic of the states; the order of operations stays the same.
+    for i in range(first, first + rows - 1, 2):
+        early, late = z[i, column : column + LANES], z[i + 1, column : column + LANES]
+        now, then = np.float32(passed + i - first + 1), np.float32(passed + i - first + 2)
+        for lane in range(LANES):
+            a, b, amount, slope = m[A + lane], m[B + lane], m[AMOUNT + lane], m[SLOPE + lane]
+            h, s = m[H + lane], m[S + lane]
+            x = early[lane]
+            w = (x - s) + (a * h + BIAS)
+            taken = (amount + now * slope) * w
+            early[lane] = x - taken if taken != ZERO else x
+            h = w - h
+            s = s + b * w
+            x = late[lane]
+            w = (x - s) + (a * h + BIAS)
+            taken = (amount + then * slope) * w
+            late[lane] = x - taken if taken != ZERO else x
+            m[H + lane] = w - h
+            m[S + lane] = s + b * w
+    if rows % 2:
+        row, now = z[first + rows - 1, column : column + LANES], np.float32(passed + rows)
+        for lane in range(LANES):
+            x = row[lane]
+            w = (x - m[S + lane]) + (m[A + lane] * m[H + lane] + BIAS)
+            taken = (m[AMOUNT + lane] + now * m[SLOPE + lane]) * w
+            row[lane] = x - taken if taken != ZERO else x
+            m[H + lane] = w - m[H + lane]
+            m[S + lane] = m[S + lane] + m[B + lane] * w
+
+
+@kernel("void(float32[:, ::1], float32[:, ::1], int64, float32[:, :, ::1], int64[::1], float32[:, ::1])")
+def filter_bells(x: Samples, y: Samples, passed: int, lanes: Samples, working: Ints, z: Samples) -> None:
+    """Filter part of a control period through the bells, each along its ramp.
+
+    y = x - (1 - G) k v1 per bell, in series, 1 - G on a straight line from the first to the last frame of the
+    period
+
+    Shapes    x, y (n, 2 T) lanes L0..LT-1 R0..RT-1, of one control period, from frame `passed` of it on;
+              lanes (blocks, K, 6 LANES): A, B (`dsp.svf`), amount (1 - G) k a g at the grid point, its slope
+              per frame, h, s2, each for `LANES` lanes of x; working (blocks): bells in use; z (CHUNK, LANES)
+              scratch for a block that is not full
+    Units     amplitude, full scale 1.0
+    State     h, s2
+    In place  no: x and y must not overlap
+    Exact     a track without a working bell is copied bit for bit; any split of a period into calls gives the
+              same bits, since the ramps depend on the frame in the period only
+    Guards    a sample that is not finite or beyond +120 dBFS becomes 0; BIAS (-400 dB) keeps the states on
+              multiples of 1e-27, never denormal
+    Source    section: `dsp.svf`
+    """
+    frames, width = x.shape
+    for i in range(frames):
+        source, copy = x[i], y[i]
+        for lane in range(width):
+            sample = source[lane]
+            copy[lane] = sample if abs(sample) <= LIMIT else ZERO
+    for block in range(working.shape[0]):
+        if working[block] == 0:
+            continue
+        first = block * LANES
+        count = min(LANES, width - first)
+        for begin in range(0, frames, CHUNK):
+            rows = min(CHUNK, frames - begin)
+            if count == LANES:
+                for k in range(working[block]):
+                    _ring(y, begin, rows, first, passed + begin, lanes[block, k])
                 continue
-            for k in range(bells):
-                if depth_db[t, k] == 0.0:
-                    for lane in (t, tracks + t):
-                        g[k, lane] = coefs[0, held[t, k]]
-                        a[k, lane] = coefs[1, held[t, k]]
-                        amount[k, lane] = ZERO
-                        s1[k, lane] = ZERO
-                        s2[k, lane] = ZERO
-            _steer(
-                wanted, depth_db[t], held[t], limit, margin, attack**AGILITY, release**AGILITY,
-                covers, starts, kept, before, after,
-            )  # fmt: skip
-            for k in range(bells):
-                if after[k] > 0.0 or amount[k, t] > 0.0:
-                    working = max(working, k + 1)
-                end = (1.0 - math.sqrt(1.0 - after[k])) / Q
-                for lane in (t, tracks + t):
-                    slope[k, lane] = (end - amount[k, lane]) / frames
-            least = 1.0
-            for b in range(cut_db.shape[1]):
-                power = 1.0
-                for k in range(bells):
-                    power *= 1.0 - after[k] * centre_covers[held[t, k], b]
-                cut_db[t, b] = DB_PER_NEPER * math.log(power)
-                least = min(least, power)
-            reduction_db[t] = DB_PER_NEPER * math.log(least)
-        for k in range(working):
-            _filter(y, first, last, tracks, g[k], a[k], amount[k], slope[k], s1[k], s2[k])
+            for i in range(rows):
+                source, copy = y[begin + i, first : first + count], z[i]
+                for lane in range(count):
+                    copy[lane] = source[lane]
+            for k in range(working[block]):
+                _ring(z, 0, rows, 0, passed + begin, lanes[block, k])
+            for i in range(rows):
+                source, copy = z[i], y[begin + i, first : first + count]
+                for lane in range(count):
+                    copy[lane] = source[lane]
 
 
 class DynamicEq:
-    """The bells of a bank of tracks."""
+    """The bells of a bank of tracks.
 
-    def __init__(self, tracks: int, rate_hz: int, bells: int = 4) -> None:
+    Time runs in control periods: `steer` begins one, `filter` takes its frames in any number of parts.
+    """
+
+    def __init__(self, tracks: int, rate_hz: int, period_frames: int, bells: int = 4) -> None:
         # set once
         self.tracks = tracks
         self.rate_hz = rate_hz
+        self.period_frames = period_frames
         self.bells = bells
         self._shapes = bell_shapes(Q, rate_hz)
         self._centre_covers = bell_covers(Q, rate_hz)
-        self._covers, self._starts = scan_covers(Q, rate_hz)
-        pairs = [bell(centre_hz, Q, rate_hz) for centre_hz in CENTRES_HZ]
-        self._coefs = np.array([[g for g, _ in pairs], [feedback(g, k) for g, k in pairs]], np.float32)
+        covers, self._starts = scan_covers(Q, rate_hz)
+        self._covers = covers.astype(np.float32)
+        self._coefs = np.array([scaled_section(*bell(hz, Q, rate_hz)) for hz in CENTRES_HZ]).T.copy()
         # render thread only
+        blocks = math.ceil(2 * tracks / LANES)
         self._curve_db = np.zeros((tracks, BANDS))
-        self._lanes = np.zeros((6, bells, 2 * tracks), np.float32)
-        self._scratch = np.zeros((4, max(bells, BANDS)))
-        self._kept = np.zeros(self._covers.shape[1])
+        self._removed = np.zeros((tracks, bells))
+        self._ends = np.zeros((tracks, bells), np.float32)
+        self._lanes = np.zeros((blocks, bells, ROWS * LANES), np.float32)
+        self._working = np.zeros(blocks, np.int64)
+        self._busy = np.zeros(tracks, np.uint8)
+        self._z = np.zeros((CHUNK, LANES), np.float32)
+        self._scratch = np.zeros((5, max(bells, BANDS)))
+        self._kept = np.zeros(self._covers.shape[1], np.float32)
+        self._limit_db = self._limit = self._margin = 0.0
         # shared, read only outside
         self.band = np.zeros((tracks, bells), np.int64)
         """int64[T, K]: the band each bell holds; without meaning while it is idle."""
         self.depth_db = np.zeros((tracks, bells))
-        """float64[T, K], dB, >= 0: how deep each bell cuts at its centre at the end of the quantum."""
-        self.cut_db = np.zeros((tracks, BANDS), np.float32)
-        """float32[T, 25], dB, <= 0: combined response at the band centres after the quantum."""
+        """float64[T, K], dB, >= 0: how deep each bell cuts at its centre at the end of the control period."""
         self.reduction_db = np.zeros(tracks, np.float32)
-        """float32[T], dB, <= 0: the deepest of these per track."""
+        """float32[T], dB, <= 0: the deepest combined cut of each track at a band centre, at that time."""
 
-    def process(
-        self,
-        x: Samples,
-        y: Samples,
-        target_db: Samples,
-        limit_db: float,
-        attack_s: float,
-        release_s: float,
-    ) -> None:
-        """Filter float32[n, 2 T] x into y, moving towards `target_db`, together never below -`limit_db`.
+    @property
+    def cut_db(self) -> Samples:
+        """float32[T, 25], dB, <= 0: combined response at the band centres at the end of the control period."""
+        removed = -np.expm1(-self.depth_db / DB_PER_NEPER)
+        kept = np.prod(1.0 - removed[:, :, None] * self._centre_covers[self.band], axis=1)
+        return np.asarray(DB_PER_NEPER * np.log(kept), dtype=np.float32)
+
+    def steer(self, target_db: Samples, limit_db: float, attack_s: float, release_s: float) -> None:
+        """Set the ramps of the control period that begins, towards `target_db`, together within `limit_db`.
 
         A lowered limit is reached at the speed of a releasing bell.
         """
-        limit = limit_db / DB_PER_NEPER
-        span_s = x.shape[0] / self.rate_hz
-        equalise(
-            x,
-            y,
+        if limit_db != self._limit_db:
+            self._limit_db, self._limit = limit_db, limit_db / DB_PER_NEPER
+            self._margin = scan_margin(Q, self._limit)
+        period_s = self.period_frames / self.rate_hz
+        steer_bells(
             target_db,
-            limit,
-            scan_margin(Q, limit),
-            math.exp(-span_s / max(attack_s, SHORTEST_S)),
-            math.exp(-span_s / max(release_s, SHORTEST_S)),
+            self._limit,
+            self._margin,
+            math.exp(-period_s / max(attack_s, SHORTEST_S)),
+            math.exp(-period_s / max(release_s, SHORTEST_S)),
+            self.period_frames,
             self._shapes,
             self._centre_covers,
             self._covers,
             self._starts,
+            self._coefs,
             self._curve_db,
             self.band,
             self.depth_db,
-            self._coefs,
+            self._removed,
+            self._ends,
             self._lanes,
+            self._working,
+            self._busy,
             self._scratch,
             self._kept,
-            self.cut_db,
             self.reduction_db,
         )
 
+    def filter(self, x: Samples, y: Samples, passed: int) -> None:
+        """Filter float32[n, 2 T] x into y, frames `passed` to `passed` + n of the control period."""
+        filter_bells(x, y, passed, self._lanes, self._working, self._z)
+
+    def _per_track(self) -> tuple[npt.NDArray[Any], ...]:
+        levels = self.depth_db, self.reduction_db
+        return self._curve_db, self._removed, self._ends, self._busy, self.band, *levels
+
     def reset(self) -> None:
         """Make every bell idle."""
-        for array in (self._curve_db, self._lanes, self.depth_db, self.cut_db, self.reduction_db):
-            array.fill(0.0)
+        for array in (*self._per_track(), self._lanes, self._working):
+            array.fill(0)
 
     def adopt(self, old: "DynamicEq", mapping: Ints) -> None:
-        """Continue with the bells of old track mapping[i] in track i; -1 leaves track i as it is."""
-        kept = mapping >= 0
-        mine = self._lanes.reshape(6, self.bells, 2, self.tracks)
-        mine[..., kept] = old._lanes.reshape(6, old.bells, 2, old.tracks)[..., mapping[kept]]
-        for new_array, old_array in (
-            (self._curve_db, old._curve_db),
-            (self.band, old.band),
-            (self.depth_db, old.depth_db),
-            (self.cut_db, old.cut_db),
-            (self.reduction_db, old.reduction_db),
-        ):
-            new_array[kept] = old_array[mapping[kept]]
+        """Continue, within the control period, with the bells of old track mapping[i] in track i; -1 starts idle.
+
+        Both must have the same rate and control period.
+        """
+        self.reset()
+        kept = np.flatnonzero(mapping >= 0)
+        theirs = mapping[kept]
+        mine = np.concatenate([kept, self.tracks + kept])
+        others = np.concatenate([theirs, old.tracks + theirs])
+        rows = (-1, self.bells, ROWS, LANES)
+        new_lanes, old_lanes = self._lanes.reshape(rows), old._lanes.reshape(rows)
+        new_lanes[mine // LANES, :, :, mine % LANES] = old_lanes[others // LANES, :, :, others % LANES]
+        for new_array, old_array in zip(self._per_track(), old._per_track(), strict=True):
+            new_array[kept] = old_array[theirs]
+        self._working[mine[self._busy[mine % self.tracks] > 0] // LANES] = self.bells

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from dsp.bark import (
     BANDS,
+    SINE_POWER,
     SPL_AT_0DBFS,
     masking_offset_db,
     spreading_slopes,
@@ -27,11 +28,13 @@ FAR = 10.0 ** (-(NEAR_DB + RANGE_DB) / 10.0)
 
 
 @kernel(
-    "void(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1],"
-    " float64, float64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1])"
+    "void(float64[:, ::1], float32[::1], float64, float64[::1], float64[::1], float64[::1], float64[::1],"
+    " float64[::1], int64[::1], float64, float64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1])"
 )
 def demand_cuts(
     energy: npt.NDArray[np.float64],
+    peak: npt.NDArray[np.float32],
+    faintest: float,
     upward: npt.NDArray[np.float64],
     downward: npt.NDArray[np.float64],
     offset: npt.NDArray[np.float64],
@@ -49,12 +52,15 @@ def demand_cuts(
 
     X = S E;  T_i = max(Tq, 10^(-m/10) (Xtot - X_i));  MSR_i = 10 log10(T_i / E_i)
     mu_i = w_i clip(MSR_i / 20, 0, 1), w_i = clip(1 + (L_i - max L_i + 6) / 20, 0, 1), 0 where E_i <= Tq
+    and in all bands while the peak of track i is below the faintest: what is left of E_i is only memory;
+    nobody owes the least important tracks anything, so they are left out
     demand_j = X_j sum over p_i > p_j of (p_i - p_j) mu_i / (Xtot - X_i)
     target_j = -min(max cut, 20 strength demand_j), 0 where E_j <= Tq
 
-    Shapes    energy (25, T); upward, downward (24); offset, quiet (25); importance, order (T), order by
+    Shapes    energy (25, T); peak (T); upward, downward (24); offset, quiet (25); importance, order (T), order by
               falling importance; excitation, masked (25, T) and sums (3, 25) scratch; target_db (T, 25)
-    Units     mean squares; offset is a power ratio; strength 0 = none, 1 = as designed; target in dB, <= 0
+    Units     mean squares; peak and faintest amplitudes; offset is a power ratio; strength 0 = none,
+              1 = as designed; target in dB, <= 0
     State     none
     Cost      O(25 T): from one track to the next less important the inner sum grows by the gap times the sum
               of all mu / (Xtot - X) so far. Every term is >= 0: nothing cancels, and equals add exactly 0
@@ -80,7 +86,11 @@ def demand_cuts(
         for t in range(tracks):
             total[b] += excitation[b, t]
 
+    lowest = importance[order[tracks - 1]]
     for t in range(tracks):
+        if peak[t] <= faintest or importance[t] <= lowest:
+            masked[:, t] = 0.0
+            continue
         loudest = 0.0
         for b in range(bands):
             loudest = max(loudest, energy[b, t])
@@ -121,6 +131,7 @@ class Masking:
         self._upward, self._downward = spreading_slopes()
         self._offset = 10.0 ** (-masking_offset_db() / 10.0)
         self._quiet = threshold_in_quiet_energy(spl_at_0dbfs)
+        self._faintest = math.sqrt(self._quiet.min() / SINE_POWER)
         # render thread only
         self._excitation = np.zeros((BANDS, tracks))
         self._masked = np.zeros((BANDS, tracks))
@@ -138,10 +149,22 @@ class Masking:
         self.importance[:] = np.clip(wanted, 0.0, 1.0)
         self._order[:] = np.argsort(-self.importance, kind="stable")
 
-    def process(self, energy: npt.NDArray[np.float64], strength: float, max_cut_db: float) -> None:
-        """Update `target_db` from float64[25, T] band energies."""
+    def process(
+        self,
+        energy: npt.NDArray[np.float64],
+        peak: npt.NDArray[np.float32],
+        strength: float,
+        max_cut_db: float,
+    ) -> None:
+        """Update `target_db` from float64[25, T] band energies.
+
+        A track whose `peak`, float32[T], is below that of the faintest audible sine is not defended: it has
+        ended, and only the memory of its energies decays.
+        """
         demand_cuts(
             energy,
+            peak,
+            self._faintest,
             self._upward,
             self._downward,
             self._offset,

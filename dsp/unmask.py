@@ -10,12 +10,15 @@ from dsp.dynamic_eq import DynamicEq
 from dsp.masking import Masking
 
 MAX_CUT_DB = 6.0
-STEP_FRAMES = 128
-"""Longer quanta are worked through in steps of this size, so that control is as fast in all of them."""
+PERIOD_S = 256 / 48000
+"""Control period: energies are read and bells steered at every multiple of it, whatever the quantum."""
 
 
 class Unmask:
     """Unmasking of T stereo tracks: 25 band energies, demand by importance, up to K bells per track.
+
+    Control runs on a fixed grid of 5.33 ms, counted in whole frames from the first one: what a period measured
+    steers the bells during the next. So the output does not depend, in a single bit, on the quantum.
 
     All state is preallocated; `process` adds no latency and never boosts. With `amount` 0 the bells release
     and every track then passes bit for bit; detection runs on, so that turning it up acts at once and the cost
@@ -30,10 +33,12 @@ class Unmask:
         self.rate_hz = rate_hz
         self.quantum_frames = quantum_frames
         self.bells = bells
+        self.period_frames = max(1, round(PERIOD_S * rate_hz))
         # render thread only
-        self._bank = BarkBank(tracks, rate_hz, min(quantum_frames, STEP_FRAMES))
+        self._bank = BarkBank(tracks, rate_hz, self.period_frames)
         self._masking = Masking(tracks)
-        self._eq = DynamicEq(tracks, rate_hz, bells)
+        self._eq = DynamicEq(tracks, rate_hz, self.period_frames, bells)
+        self._passed = 0
         # shared
         self.amount = 1.0
         """Strength, 0..1; 0 asks for no cuts."""
@@ -49,10 +54,13 @@ class Unmask:
         """float64[25, T], mean square of each track's mono sum per band, smoothed."""
         self.target_db = self._masking.target_db
         """float32[T, 25], dB, <= 0: the cut asked for, per band."""
-        self.cut_db = self._eq.cut_db
-        """float32[T, 25], dB, <= 0: the present combined cut at the band centres."""
         self.reduction_db = self._eq.reduction_db
-        """float32[T], dB, <= 0: the deepest of these per track."""
+        """float32[T], dB, <= 0: the deepest combined cut of each track, at the end of the control period."""
+
+    @property
+    def cut_db(self) -> npt.NDArray[np.float32]:
+        """float32[T, 25], dB, <= 0: the combined cut at the band centres, at the end of the control period."""
+        return self._eq.cut_db
 
     def set_importance(self, values: npt.ArrayLike) -> None:
         """Set the importance of all tracks (0..1, clipped); equals never cut each other. Control thread."""
@@ -65,32 +73,43 @@ class Unmask:
             raise ValueError(
                 f"{x.shape} into {y.shape} does not fit {self.quantum_frames} x {2 * self.tracks}"
             )
-        if frames <= STEP_FRAMES:
+        if self._passed + frames <= self.period_frames:
             if frames:
-                self._step(x, y)
+                self._filter(x, y)
             return
-        for start in range(0, frames, STEP_FRAMES):
-            self._step(x[start : start + STEP_FRAMES], y[start : start + STEP_FRAMES])
+        start = 0
+        while start < frames:
+            stop = min(frames, start + self.period_frames - self._passed)
+            self._filter(x[start:stop], y[start:stop])
+            start = stop
 
-    def _step(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
-        strength = _clip(self.amount, 1.0)
+    def _filter(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
+        """Filter frames of one control period; if they end it, let what it measured steer the next."""
+        self._bank.filter(x, self._passed)
+        self._eq.filter(x, y, self._passed)
+        self._passed += x.shape[0]
+        if self._passed == self.period_frames:
+            self._steer()
+            self._passed = 0
+
+    def _steer(self) -> None:
         limit_db = _clip(self.max_cut_db, MAX_CUT_DB)
-        self._bank.process(x)
-        self._masking.process(self._bank.energy, strength, limit_db)
-        self._eq.process(
-            x, y, self._masking.target_db, limit_db, self.attack_ms * 1e-3, self.release_ms * 1e-3
-        )
+        self._bank.smooth()
+        self._masking.process(self._bank.energy, self._bank.peak, _clip(self.amount, 1.0), limit_db)
+        self._eq.steer(self._masking.target_db, limit_db, self.attack_ms * 1e-3, self.release_ms * 1e-3)
 
     def reset(self) -> None:
         """Return to silence with idle bells; settings stay."""
         self._bank.reset()
         self._masking.target_db.fill(0.0)
         self._eq.reset()
+        self._passed = 0
 
     def adopt(self, old: "Unmask", mapping: npt.ArrayLike) -> None:
         """Continue with the filters, energies and bells of old track mapping[i] in track i; -1 starts silent.
 
-        Settings and importances are not taken over. Not while either of the two processes.
+        The control grid goes on where it was. Settings and importances are not taken over. Not while either of
+        the two processes.
         """
         source = np.asarray(mapping, dtype=np.int64)
         if (old.rate_hz, old.bells) != (self.rate_hz, self.bells):
@@ -100,6 +119,7 @@ class Unmask:
         self.reset()
         self._bank.adopt(old._bank, source)
         self._eq.adopt(old._eq, source)
+        self._passed = old._passed
 
 
 def _clip(value: float, top: float) -> float:

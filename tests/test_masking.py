@@ -18,7 +18,7 @@ def scene(tracks: int, seed: int, low_db: float = -110.0) -> Floats:
 def targets(energy: Floats, importance: npt.ArrayLike, strength: float = 1.0, cut_db: float = 6.0) -> Floats:
     masking = Masking(energy.shape[1])
     masking.set_importance(importance)
-    masking.process(np.ascontiguousarray(energy), strength, cut_db)
+    masking.process(np.ascontiguousarray(energy), np.ones(energy.shape[1], np.float32), strength, cut_db)
     return masking.target_db.astype(np.float64)
 
 
@@ -126,5 +126,19 @@ def test_bad_importance_spoils_the_others() -> None:
     masking = Masking(4)
     masking.set_importance([np.nan, 7.0, -3.0, np.inf])
     assert masking.importance.tolist() == [0.0, 1.0, 0.0, 1.0]
-    masking.process(scene(4, 8), 1.0, 6.0)
+    masking.process(scene(4, 8), np.ones(4, np.float32), 1.0, 6.0)
     assert np.all(np.isfinite(masking.target_db))
+
+
+def test_ended_track_is_defended() -> None:
+    """Below -97 dBFS, the peak of the faintest audible sine, a track asks for nothing but is still asked."""
+    masking, energy = Masking(3), scene(3, 9, low_db=-40.0)
+    masking.set_importance([1.0, 0.5, 0.0])
+    masking.process(energy, np.array([1.0, 1.4e-5, 1.0], np.float32), 1.0, 6.0)
+    ended = masking.target_db.copy()
+    masking.process(energy, np.array([1.0, 1.5e-5, 1.0], np.float32), 1.0, 6.0)
+    assert np.array_equal(ended[1], masking.target_db[1])
+    assert ended[1].min() < -0.1
+    assert np.any(ended[2] > masking.target_db[2])
+    masking.process(energy, np.array([1e-5, 1e-5, 1.0], np.float32), 1.0, 6.0)
+    assert np.all(masking.target_db == 0.0)
