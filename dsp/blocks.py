@@ -18,6 +18,14 @@ def add_to(x: Lanes, y: Lanes) -> None:
             y[n, lane] += x[n, lane]
 
 
+@kernel("void(float32[:, ::1], float32[:, ::1], float32[:, ::1])")
+def add(a: Lanes, b: Lanes, y: Lanes) -> None:
+    """y = a + b, all `[frames, lanes]`."""
+    for n in range(y.shape[0]):
+        for lane in range(y.shape[1]):
+            y[n, lane] = a[n, lane] + b[n, lane]
+
+
 @kernel("int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
 def delay(x: Lanes, y: Lanes, line: Lanes, at: int) -> int:
     """y = x, `len(line)` frames later; `line` is the ring of what is under way, `at` its place, returned anew."""

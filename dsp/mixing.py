@@ -5,8 +5,8 @@ R = sqrt(2) sin t, t = (p + 1) pi / 4, so its loudness does not depend on p and 
 track follows the Web Audio API's StereoPannerNode for stereo input (W3C Web Audio API 1.1, 1.31): what leaves one
 side is folded into the other, and the centre is the identity.
 
-Sums over tracks are formed as a tree over a scratch row padded with zeros to a power of two: the same bits
-whatever the width of the processor's vectors.
+Sums over tracks are formed as eight partial sums, track t in sum t mod 8: the same bits whatever the width of the
+processor's vectors, and a track that is silent or added last changes nothing.
 """
 
 import math
@@ -20,6 +20,8 @@ from dsp.jit import device, kernel
 # Rows of the coefficient table, one column a track.
 LEFT_LEFT, RIGHT_LEFT, LEFT_RIGHT, RIGHT_RIGHT, SEND = range(5)
 COEFFICIENTS = 5
+
+PARTIAL_SUMS = 8
 
 OFF_DB = -90.0
 """The bottom of a fader or a send: silence."""
@@ -98,14 +100,9 @@ def advance(now: Table, targets: Table, steps: Table, left: int) -> int:
 
 
 @device
-def tree_sum(row: NDArray[np.float32]) -> Any:
-    """Return the sum of `row`, whose length is a power of two; `row` is used up."""
-    width = row.shape[0] // 2
-    while width > 0:
-        for t in range(width):
-            row[t] += row[t + width]
-        width //= 2
-    return row[0]
+def fold(sums: NDArray[np.float32]) -> Any:
+    """Return the sum of the eight partial sums in `sums`."""
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
 
 
 @kernel("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
@@ -121,31 +118,41 @@ def start_ramp(now: Table, targets: Table, steps: Table, length: int) -> None:
     " float32[:, ::1], int64, float32[:, ::1])"
 )
 def mix(
-    x: Lanes, dry: Lanes, send: Lanes, now: Table, targets: Table, steps: Table, left: int, scratch: Table
+    x: Lanes, dry: Lanes, send: Lanes, now: Table, targets: Table, steps: Table, left: int, sums: Table
 ) -> int:
     """Sum the bank `x` (`[frames, 2 tracks]`) into `dry` and `send`, both `[frames, 2]`; returns `left` anew.
 
     The send is taken before panning, as one mono signal on both its lanes, because Freeverb sums its inputs:
-    so the room's level does not follow the pan. `scratch` is `[3, power of two >= tracks]`, zero beyond `tracks`
-    only until the sum of each row is formed.
+    so the room's level does not follow the pan. `sums` is scratch, `[3, PARTIAL_SUMS]`.
     """
     tracks = now.shape[1]
+    whole = tracks - tracks % PARTIAL_SUMS
+    half = np.float32(0.5)
+    ll, rl, lr, rr, out = now[LEFT_LEFT], now[RIGHT_LEFT], now[LEFT_RIGHT], now[RIGHT_RIGHT], now[SEND]
+    left_sums, right_sums, send_sums = sums[0], sums[1], sums[2]
     for n in range(x.shape[0]):
         if left > 0:
             left = advance(now, targets, steps, left)
-        for t in range(tracks):
-            a = x[n, t]
-            b = x[n, tracks + t]
-            scratch[0, t] = a * now[LEFT_LEFT, t] + b * now[RIGHT_LEFT, t]
-            scratch[1, t] = a * now[LEFT_RIGHT, t] + b * now[RIGHT_RIGHT, t]
-            scratch[2, t] = np.float32(0.5) * (a + b) * now[SEND, t]
-        for t in range(tracks, scratch.shape[1]):
-            scratch[0, t] = 0.0
-            scratch[1, t] = 0.0
-            scratch[2, t] = 0.0
-        dry[n, 0] = tree_sum(scratch[0])
-        dry[n, 1] = tree_sum(scratch[1])
-        wet = tree_sum(scratch[2])
+        for k in range(PARTIAL_SUMS):
+            left_sums[k] = 0.0
+            right_sums[k] = 0.0
+            send_sums[k] = 0.0
+        for first in range(0, whole, PARTIAL_SUMS):
+            for k in range(PARTIAL_SUMS):
+                t = first + k
+                a, b = x[n, t], x[n, tracks + t]
+                left_sums[k] += a * ll[t] + b * rl[t]
+                right_sums[k] += a * lr[t] + b * rr[t]
+                send_sums[k] += half * (a + b) * out[t]
+        for t in range(whole, tracks):
+            k = t - whole
+            a, b = x[n, t], x[n, tracks + t]
+            left_sums[k] += a * ll[t] + b * rl[t]
+            right_sums[k] += a * lr[t] + b * rr[t]
+            send_sums[k] += half * (a + b) * out[t]
+        dry[n, 0] = fold(left_sums)
+        dry[n, 1] = fold(right_sums)
+        wet = fold(send_sums)
         send[n, 0] = wet
         send[n, 1] = wet
     return left

@@ -63,6 +63,31 @@ def _start_voices(
     counters[1] = read
 
 
+@device
+def _add_fading(
+    out: NDArray[np.float32],
+    lane: int,
+    samples: NDArray[np.float32],
+    ints: Ints,
+    floats: Floats,
+    frame: int,
+    begin: int,
+    end: int,
+) -> None:
+    """Add the frames `begin` to `end` of a voice, where it fades in, out, or both."""
+    tracks = out.shape[1] // 2
+    start, length = ints[START], ints[FRAMES]
+    for now in range(begin, end):
+        at = now - start
+        level = floats[GAIN]
+        if at < ints[FADE_IN]:
+            level *= fade_gain(float(at), ints[FADE_IN], floats[RHO_IN])
+        if at >= length - ints[FADE_OUT]:
+            level *= fade_gain(float(length - 1 - at), ints[FADE_OUT], floats[RHO_OUT])
+        out[now - frame, lane] += np.float32(level * samples[ints[OFFSET] + at, 0])
+        out[now - frame, tracks + lane] += np.float32(level * samples[ints[OFFSET] + at, 1])
+
+
 @kernel(
     "void(float32[:, ::1], int64, int64[::1], int64[::1], int64[:, ::1], float64[:, ::1], int64[:, ::1],"
     " float64[:, ::1], int64[::1], int64[::1], int64[::1])"
@@ -110,15 +135,18 @@ def play(
         end = min(start + length, frame + frames)
         if there and lane >= 0:
             samples = carray(pointer(clip_addresses[clip]), (clip_frames[clip], 2), np.float32)
-            for now in range(begin, end):
-                at = now - start
-                level = gain
-                if at < fade_in:
-                    level *= fade_gain(float(at), fade_in, voice_floats[voice, RHO_IN])
-                if at >= length - fade_out:
-                    level *= fade_gain(float(length - 1 - at), fade_out, voice_floats[voice, RHO_OUT])
-                out[now - frame, lane] += np.float32(level * samples[offset + at, 0])
-                out[now - frame, tracks + lane] += np.float32(level * samples[offset + at, 1])
+            steady = min(max(begin, start + fade_in), end)
+            fading = min(max(steady, start + length - fade_out), end)
+            if begin < steady or fading < end:
+                _add_fading(out, lane, samples, voice_ints[voice], voice_floats[voice], frame, begin, steady)
+                _add_fading(out, lane, samples, voice_ints[voice], voice_floats[voice], frame, fading, end)
+            if steady < fading:
+                heard = out[steady - frame : fading - frame]
+                source = samples[offset + steady - start : offset + fading - start]
+                level = np.float32(gain)
+                for n in range(fading - steady):
+                    heard[n, lane] += level * source[n, 0]
+                    heard[n, tracks + lane] += level * source[n, 1]
         if start + length > frame + frames:
             if kept != voice:
                 voice_ints[kept] = voice_ints[voice]

@@ -58,7 +58,7 @@ def render(
     ] = False,
     seed: SeedOption = None,
     rate: RateOption = 48_000,
-    quantum: QuantumOption = 128,
+    quantum: QuantumOption = 512,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.control.bounce import Bounce, bounce
+from engine.control.bounce import OFFLINE_QUANTUM_FRAMES, Bounce, bounce
 from engine.scene.composition import compose
 from engine.scene.schema import Scene
 
@@ -15,13 +15,14 @@ def render(
     duration_s: float | None = None,
     endless: bool = False,
     rate_hz: int = 48_000,
-    quantum_frames: int = 128,
+    quantum_frames: int = OFFLINE_QUANTUM_FRAMES,
     stems: Path | str | None = None,
 ) -> Bounce:
     """Render `scene` as fast as it goes; the result holds the samples, float32 `[frames, 2]`, and the figures.
 
     `output` is a .wav or .flac file to write, `stems` a folder for every track apart. `endless` with `duration_s`
-    gives the first seconds of what `Show` plays. Raises InputError (SoundError, SceneError) for what cannot be used; then no file is left.
+    gives the first seconds of what `Show` plays; the quantum changes nothing but the speed. Raises InputError
+    (SoundError, SceneError) for what cannot be used; then no file is left.
     """
     composition = compose(scene, rate_hz=rate_hz, seed=seed)
     return bounce(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dsp.levels import settle_levels
 from dsp.loudness import LoudnessMeter
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
@@ -37,7 +38,7 @@ class OutputMeter:
 
 
 class OutputMeterProcessor(Processor):
-    """One compiled call; the rest is five numbers."""
+    """Two compiled calls; the rest is three numbers."""
 
     def __init__(self, ctx: BuildContext) -> None:
         self._meter = LoudnessMeter(ctx.spec.rate_hz)
@@ -46,17 +47,15 @@ class OutputMeterProcessor(Processor):
         self._lufs = ctx.meter("momentary_lufs"), ctx.meter("short_term_lufs"), ctx.meter("integrated_lufs")
         self._fall = 10.0 ** (-PEAK_FALL_DB_PER_S * ctx.spec.quantum_s / 20.0)
         self._keep = math.exp(-ctx.spec.quantum_s / RMS_WINDOW_S)
-        self._square = [0.0, 0.0]
+        self._square = np.zeros(2)
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         np.copyto(outs[0], ins[0])
         meter = self._meter
         meter.process(ins[0])
-        for channel in range(2):
-            self._peak[channel] = max(float(meter.peak[channel]), float(self._peak[channel]) * self._fall)
-            now = float(meter.mean_square[channel])
-            self._square[channel] = now + (self._square[channel] - now) * self._keep
-            self._rms[channel] = math.sqrt(self._square[channel])
+        settle_levels(
+            meter.peak, meter.mean_square, self._fall, self._keep, self._square, self._peak, self._rms
+        )
         momentary, short_term, integrated = self._lufs
         momentary[0] = meter.momentary_lufs
         short_term[0] = meter.short_term_lufs
@@ -66,4 +65,4 @@ class OutputMeterProcessor(Processor):
         self._meter.reset()
         self._peak.fill(0.0)
         self._rms.fill(0.0)
-        self._square[:] = (0.0, 0.0)
+        self._square.fill(0.0)

@@ -72,10 +72,10 @@ class RoomProcessor(Processor):
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         size, damping, wet, width = self._slots
-        wanted = (float(size[0]), float(damping[0]), float(wet[0]), float(width[0]))
+        wanted = (size[0], damping[0], wet[0], width[0])
         if wanted != self._last:
             self._last = wanted
-            self._set(*wanted)
+            self._set(*map(float, wanted))
         outs[0][:] = self._plugin.process(ins[0], self._rate_hz, reset=False)
         if sanitise(outs[0], CEILING):
             outs[0].fill(0.0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dsp.blocks import add_to, delay
+from dsp.blocks import add, add_to, delay
 from engine.errors import GraphError
 from engine.node import BuildContext, Node, Processor
 from engine.rendering.graph import Edge, Graph, Pin
@@ -57,11 +57,11 @@ def _lanes(blocks: tuple[Block, ...]) -> str:
 
 
 class _Sum(Processor):
-    """Adds its inputs, in the order of the connections."""
+    """Adds its inputs, two or more, in the order of the connections."""
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
-        np.copyto(outs[0], ins[0])
-        for block in ins[1:]:
+        add(ins[0], ins[1], outs[0])
+        for block in ins[2:]:
             add_to(block, outs[0])
 
     def reset(self) -> None:
