@@ -1,0 +1,225 @@
+"""The parameter and meter tables: what they refuse, what an edit of the graph keeps."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from engine.errors import ParamError
+from engine.meters import Meter, MeterTable
+from engine.params import Curve, Param, ParamTable
+from engine.slots import SLOT_CAPACITY
+
+KEYS = ("car", "bird", "bell")
+PARAMS: list[tuple[str, tuple[Param, ...]]] = [
+    (
+        "room",
+        (Param("wet_level", "", 0.0, 1.0, 0.3, "how wet"), Param("damping", "", 0.0, 1.0, 0.5, "walls")),
+    ),
+    ("mix", (Param("panning", "", -1.0, 1.0, (-0.5, 0.0, 0.5), "left to right", KEYS),)),
+    ("unmask", (Param("attack_ms", "ms", 1.0, 500.0, 20.0, "how fast", curve="log"),)),
+]
+
+REFUSED: dict[str, Any] = {
+    "nan": math.nan,
+    "inf": math.inf,
+    "-inf": -math.inf,
+    "above": 1.0 + 1e-9,
+    "below": -1e-9,
+    "none": None,
+    "word": "loud",
+    "text": "0.5",
+    "bytes": b"0.5",
+    "list": [0.5],
+    "complex": 0.5j,
+    "huge int": 10**400,
+    "two numbers": np.array([0.1, 0.2]),
+}
+
+
+def table() -> ParamTable:
+    return ParamTable.of(PARAMS)
+
+
+@pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("how", ["set", "set_unit"])
+def test_a_value_that_is_no_value_is_taken(value: Any, how: str) -> None:
+    """It is refused by name, with exit code 2, and not one slot of the table changes."""
+    params = table()
+    before = params.memory.copy()
+    with pytest.raises(ParamError) as caught:
+        getattr(params, how)("room.wet_level", value)
+    assert caught.value.problems[0].field == "room.wet_level"
+    assert "0 to 1" in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert np.array_equal(params.memory, before)
+
+
+def test_the_ends_of_a_range_are_refused() -> None:
+    """Both ends are inclusive: 1 and 500 ms are taken, the floats next to them outside are not."""
+    params = table()
+    values: list[Any] = [1.0, 500.0, 3, np.float32(20.5), np.int64(7)]
+    for value in values:
+        params.set("unmask.attack_ms", value)
+        assert params.get("unmask.attack_ms") == value
+    for beyond in (np.nextafter(1.0, 0.0), np.nextafter(500.0, 501.0)):
+        with pytest.raises(ParamError, match="must be 1 to 500 ms"):
+            params.set("unmask.attack_ms", beyond)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lo=st.floats(-1e4, 1e4),
+    width=st.floats(1e-3, 1e4),
+    curve=st.sampled_from(["linear", "log"]),
+    positions=st.lists(st.floats(0.0, 1.0), max_size=5),
+)
+def test_a_knob_misses_its_ends_or_turns_back(
+    lo: float, width: float, curve: Curve, positions: list[float]
+) -> None:
+    """Position 0 is exactly the lower end, 1 exactly the upper; all between is taken and never falls."""
+    lo = abs(lo) + 1e-3 if curve == "log" else lo
+    hi = lo + width
+    assume(lo < hi)
+    params = ParamTable.of([("n", (Param("p", "", lo, hi, lo, "", curve=curve),))])
+    values = []
+    for position in [0.0, *sorted(positions), 1.0]:
+        params.set_unit("n.p", position)
+        values.append(params.get("n.p"))
+    assert values[0] == lo
+    assert values[-1] == hi
+    assert all(b >= a - 1e-12 * abs(a) for a, b in pairwise(values))
+
+
+def test_the_middle_of_a_knob_is_not_the_middle_of_its_curve() -> None:
+    """Half way is the arithmetic mean of a linear range and the geometric mean of a logarithmic one."""
+    params = table()
+    params.set_unit("mix.bird.panning", 0.75)
+    params.set_unit("unmask.attack_ms", 0.5)
+    assert params.get("mix.bird.panning") == 0.5
+    assert params.get("unmask.attack_ms") == pytest.approx(math.sqrt(500.0), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("room.wet", "room.wet_level"),
+        ("mix.cat.panning", "mix.car.panning"),
+        ("unmask.atack_ms", "unmask.attack_ms"),
+    ],
+)
+@pytest.mark.parametrize("how", ["get", "set", "set_unit"])
+def test_a_mistyped_name_gets_no_help(wrong: str, right: str, how: str) -> None:
+    """The refusal of a near miss names the parameter that was meant, before any fault of the value."""
+    params = table()
+    with pytest.raises(ParamError, match=f"no parameter '{wrong}'; did you mean .*{right}"):
+        getattr(params, how)(wrong, *([] if how == "get" else [math.nan]))
+
+
+def test_a_name_like_no_other_gets_a_wrong_hint() -> None:
+    with pytest.raises(ParamError, match="see `roomtone scene params`"):
+        table().get("zzzzzzzz")
+
+
+def test_a_default_is_not_what_a_new_table_holds() -> None:
+    """Each of the 6 rows starts at its own default, in a slot of its own."""
+    params = table()
+    assert {row.name: params.get(row.name) for row in params} == {
+        "room.wet_level": 0.3,
+        "room.damping": 0.5,
+        "mix.car.panning": -0.5,
+        "mix.bird.panning": 0.0,
+        "mix.bell.panning": 0.5,
+        "unmask.attack_ms": 20.0,
+    }
+    assert len({row.slot for row in params}) == 6
+
+
+def keyed(name: str, keys: tuple[str, ...], default: float) -> Param:
+    return Param(name, "", -100.0, 100.0, (default,) * len(keys), "", keys)
+
+
+GRAPHS = st.dictionaries(
+    st.sampled_from(["room", "mix", "trims", "unmask"]),
+    st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True).map(tuple),
+    max_size=4,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(graphs=st.lists(GRAPHS, min_size=2, max_size=8), turned=st.integers(0, 99))
+def test_an_edit_moves_a_slot_or_loses_a_value(graphs: list[dict[str, tuple[str, ...]]], turned: int) -> None:
+    """Over up to 8 edits a row that stays keeps its value, an unchanged node its slots, a new row its default."""
+    params: ParamTable | None = None
+    truth: dict[str, float] = {}
+    for step, graph in enumerate(graphs):
+        previous = params
+        nodes = [(node, (keyed("p", keys, float(step)),)) for node, keys in graph.items()]
+        params = ParamTable.of(nodes, previous)
+        names = [f"{node}.{key}.p" for node, keys in graph.items() for key in keys]
+        truth = {name: truth.get(name, float(step)) for name in names}
+        assert {row.name: params.get(row.name) for row in params} == truth
+        assert len({row.slot for row in params}) == len(names)
+        if previous is not None:
+            assert params.memory is previous.memory
+            for node, keys in graph.items():
+                if graphs[step - 1].get(node) == keys:
+                    assert params.slot_map.spans[node, "p"] == previous.slot_map.spans[node, "p"]
+        if names:
+            name = names[turned % len(names)]
+            truth[name] = -float(step) - 0.5
+            params.set(name, truth[name])
+
+
+def test_an_edit_overwrites_what_the_old_plan_still_reads() -> None:
+    """The slots of a node that is gone hold their values until the next edit; new ones lie elsewhere."""
+    old = ParamTable.of([("a", (keyed("p", ("x", "y"), 1.0),))])
+    new = ParamTable.of([("b", (keyed("p", ("x", "y"), 2.0),))], old)
+    assert old.slot_map.spans["a", "p"].of(new.memory).tolist() == [1.0, 1.0]
+    assert new.slot_map.spans["b", "p"].of(new.memory).tolist() == [2.0, 2.0]
+    later = ParamTable.of([("c", (keyed("p", ("x", "y"), 3.0),))], new)
+    assert later.slot_map.spans["c", "p"].start == old.slot_map.spans["a", "p"].start
+
+
+def test_a_value_of_another_range_comes_along() -> None:
+    """A node of the same name whose range no longer holds the value starts at its default; else it keeps it."""
+    old = ParamTable.of([("n", (Param("p", "ms", 1.0, 500.0, 20.0, ""), Param("q", "", 0.0, 9.0, 0.5, "")))])
+    new = ParamTable.of([("n", (Param("p", "", 0.0, 1.0, 0.25, ""), Param("q", "", 0.0, 1.0, 0.0, "")))], old)
+    assert new.get("n.p") == 0.25
+    assert new.get("n.q") == 0.5
+
+
+def test_a_new_default_moves_a_parameter_that_stays() -> None:
+    """The same parameter with another default keeps its slot and its value."""
+    old = ParamTable.of([("n", (Param("p", "", 0.0, 1.0, 0.25, ""),))])
+    new = ParamTable.of([("n", (Param("p", "", 0.0, 1.0, 0.75, ""),))], old)
+    assert new.get("n.p") == 0.25
+    assert new.rows["n.p"].slot == old.rows["n.p"].slot
+    assert new.rows["n.p"].default == 0.75
+
+
+def test_tables_over_shared_memory_see_different_values() -> None:
+    """A value set on one side is in the very memory both were given."""
+    memory = np.zeros(SLOT_CAPACITY)
+    params = ParamTable.of(PARAMS, memory=memory)
+    params.set("mix.bell.panning", -0.125)
+    assert params.slot_map.spans["mix", "panning"].of(memory).tolist() == [-0.5, 0.0, -0.125]
+
+
+def test_a_meter_moves_in_an_edit_or_reads_a_live_view() -> None:
+    """A meter that stays keeps its slots beside a new one; what was read does not change afterwards."""
+    peak, gain = Meter("peak", "", "peak", KEYS), Meter("gain", "dB", "gain")
+    old = MeterTable.of([("mix", (peak,)), ("comp", (gain,))])
+    new = MeterTable.of([("new", (Meter("faults", "", ""),)), ("mix", (peak,))], old)
+    assert new.memory is old.memory
+    assert new.slot_map.spans["mix", "peak"] == old.slot_map.spans["mix", "peak"]
+    new.slot_map.spans["mix", "peak"].of(new.memory)[:] = 1.0, 2.0, 3.0
+    read = new.read("mix", "peak")
+    new.memory.fill(9.0)
+    assert read.tolist() == [1.0, 2.0, 3.0]
+    with pytest.raises(KeyError):
+        new.read("comp", "gain")

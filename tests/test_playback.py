@@ -1,0 +1,360 @@
+"""Playing clips: against a slow float64 twin, over any partition into quanta, and with events that are no good."""
+
+import tracemalloc
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dsp.playback import DROPPED, LATE, VOICES, play
+from engine.clips import ClipStore
+from engine.events import EVENT_FLOATS, EVENT_INTS, QUEUE_CAPACITY, Event, EventQueue
+
+Samples = NDArray[np.float32]
+
+TRACKS = 3
+CLIP_FRAMES = (1, 2, 37, 700, 2500)
+END = 6000
+
+
+def noise(frames: int, seed: int = 440, level: float = 0.1) -> Samples:
+    return (level * np.random.default_rng(seed).standard_normal((frames, 2))).astype(np.float32)
+
+
+CLIPS = tuple(noise(frames, seed) for seed, frames in enumerate(CLIP_FRAMES))
+
+
+class Bank:
+    """The players without the node around them: lanes 0 to `tracks` - 1 for the tracks of the same numbers."""
+
+    def __init__(self, clips: Sequence[Samples] = CLIPS, tracks: int = TRACKS, voices: int = 4096) -> None:
+        self.store = ClipStore()
+        for number, samples in enumerate(clips):
+            self.store.add(number, samples)
+        self.queue = EventQueue()
+        self.lanes_of = np.full(16, -1, np.int64)
+        self.lanes_of[:tracks] = np.arange(tracks)
+        self.voice_ints = np.zeros((voices, EVENT_INTS), np.int64)
+        self.voice_floats = np.zeros((voices, EVENT_FLOATS))
+        self.counts = np.zeros(3, np.int64)
+        self.tracks = tracks
+
+    def play(self, out: Samples, frame: int) -> None:
+        queue = self.queue
+        voices = self.voice_ints, self.voice_floats, self.counts
+        store = self.store
+        play(
+            out,
+            frame,
+            self.lanes_of,
+            queue.counters,
+            queue.ints,
+            queue.floats,
+            *voices,
+            store.addresses,
+            store.frames,
+        )
+
+    def run(self, events: Iterable[Event], quanta: Iterable[int], ahead: int | None = None) -> Samples:
+        """Return all that sounds in `quanta`; events are pushed `ahead` frames early, or all at once."""
+        waiting = list(events)
+        blocks = []
+        frame = 0
+        for quantum in quanta:
+            while waiting and (ahead is None or waiting[0].start_frame < frame + quantum + ahead):
+                assert self.queue.push(waiting.pop(0))
+            block = np.full((quantum, 2 * self.tracks), np.nan, np.float32)
+            self.play(block, frame)
+            blocks.append(block)
+            frame += quantum
+        return np.concatenate(blocks)
+
+
+def fade_twin(frames: int, rho: float) -> NDArray[np.float64]:
+    """The rising side of a fade, sin / sqrt(sin² + cos² + 2 sin cos rho)."""
+    angle = 0.5 * np.pi * (np.arange(frames) + 0.5) / frames
+    a, b = np.sin(angle), np.cos(angle)
+    return np.asarray(a / np.sqrt(a * a + b * b + 2.0 * a * b * rho))
+
+
+def twin(events: Iterable[Event], frames: int, clips: Sequence[Samples] = CLIPS) -> NDArray[np.float64]:
+    """What the events sum to in float64, whole events at a time, clipped to `frames`."""
+    out = np.zeros((frames + 100_000, 2 * TRACKS))
+    for e in events:
+        gain = np.full(e.frames, e.gain)
+        n = min(e.fade_in_frames, e.frames)
+        gain[:n] *= fade_twin(e.fade_in_frames, e.rho_in)[:n] if n else 1.0
+        n = min(e.fade_out_frames, e.frames)
+        if n:
+            gain[-n:] *= fade_twin(e.fade_out_frames, e.rho_out)[:n][::-1]
+        sound = clips[e.clip][e.offset_frames : e.offset_frames + e.frames].astype(np.float64)
+        at = slice(e.start_frame, e.start_frame + e.frames)
+        out[at, e.track] += gain * sound[:, 0]
+        out[at, TRACKS + e.track] += gain * sound[:, 1]
+    return out[:frames]
+
+
+def random_events(seed: int, count: int = 60, end: int = END) -> list[Event]:
+    """Events in the order of their starts: overlaps, fades longer than the half, any rho, parts of clips."""
+    rng = np.random.default_rng(seed)
+    events = []
+    for start in sorted(rng.integers(0, end, count).tolist()):
+        clip = int(rng.integers(len(CLIPS)))
+        frames = int(rng.integers(1, CLIP_FRAMES[clip] + 1))
+        offset = int(rng.integers(0, CLIP_FRAMES[clip] - frames + 1))
+        fade_in, fade_out = (rng.integers(0, frames + 3, 2) * rng.integers(0, 2, 2)).tolist()
+        gain, rho_in, rho_out = rng.uniform(0.0, 1.0, 3).tolist()
+        track = int(rng.integers(TRACKS))
+        event = Event(start, track, clip, offset, frames, fade_in, fade_out, 2.0 * gain, rho_in, rho_out)
+        events.append(event)
+    return events
+
+
+def whole(quantum: int, end: int = END) -> list[int]:
+    """Quanta that cover 0 to `end` exactly, the last one shorter."""
+    return [quantum] * (end // quantum) + ([end % quantum] if end % quantum else [])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_events_sound_different_from_the_float64_twin(seed: int) -> None:
+    """60 overlapping events with fades equal the twin to 1e-6."""
+    events = random_events(seed)
+    heard = Bank().run(events, whole(128))
+    assert np.max(np.abs(heard)) > 0.1
+    assert np.max(np.abs(heard - twin(events, END))) < 1e-6
+
+
+@pytest.mark.parametrize("quantum", [16, 17, 64, 100, 128, 333, 1024, 2048])
+def test_the_quantum_changes_a_bit(quantum: int) -> None:
+    """Any quantum from 16 to 2048 gives the bytes of one single quantum of 6000."""
+    events = random_events(7)
+    assert Bank().run(events, whole(quantum)).tobytes() == Bank().run(events, [END]).tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 50),
+    cuts=st.sets(st.integers(1, END - 1), max_size=30),
+    ahead=st.sampled_from([None, 0, 1, 500]),
+)
+def test_a_partition_or_the_moment_of_pushing_changes_a_bit(
+    seed: int, cuts: set[int], ahead: int | None
+) -> None:
+    """Events pushed all at once or 0, 1 or 500 frames ahead, in any partition, give the same bytes."""
+    edges = [0, *sorted(cuts), END]
+    quanta = np.diff(edges).tolist()
+    events = random_events(seed, 25)
+    assert Bank().run(events, quanta, ahead).tobytes() == Bank().run(events, [END]).tobytes()
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
+def test_a_fade_is_longer_or_shorter_than_it_says(rho: float) -> None:
+    """A constant clip rises over exactly 100 and falls over exactly 50 of its 400 frames, and is flat between."""
+    ones = np.ones((400, 2), np.float32)
+    heard = Bank([ones]).run([Event(10, 0, 0, 0, 400, 100, 50, 1.0, rho, rho)], whole(128, 512))[:, 0]
+    assert np.all(np.diff(heard[10:110]) > 0)
+    assert np.all(heard[110:360] == 1.0)
+    assert np.all(np.diff(heard[360:410]) < 0)
+    assert heard[109] < 1.0
+    assert heard[360] < 1.0
+    assert np.all(heard[:10] == 0.0)
+    assert np.all(heard[410:] == 0.0)
+
+
+def crossfade(clip: Samples, cross: int, rho: float) -> Samples:
+    frames = len(clip) // 2
+    events = [
+        Event(0, 0, 0, 0, frames, 0, cross, 1.0, 0.0, rho),
+        Event(frames - cross, 0, 0, frames, frames, cross, 0, 1.0, rho, 0.0),
+    ]
+    return Bank([clip]).run(events, whole(128, 2 * frames - cross))[:, 0]
+
+
+def test_a_crossfade_of_the_same_signal_swells_or_dips() -> None:
+    """At rho 1 the sum of two identical signals is constant within 1e-6."""
+    heard = crossfade(np.full((8000, 2), 0.5, np.float32), 1500, 1.0)
+    assert np.max(np.abs(heard - 0.5)) < 1e-6
+
+
+def test_a_crossfade_of_noise_swells_or_dips() -> None:
+    """At rho 0 the power of unrelated noises keeps within 0.15 dB in every tenth of the crossfade."""
+    frames, cross = 240_000, 200_000
+    heard = crossfade(noise(2 * frames, 5, 1.0), cross, 0.0)[frames - cross : frames].astype(np.float64)
+    power_db = 10.0 * np.log10(np.mean(heard.reshape(10, -1) ** 2, axis=1))
+    assert np.max(np.abs(power_db)) < 0.15
+
+
+@settings(max_examples=60, deadline=None)
+@given(rho=st.floats(0.0, 1.0), cross=st.integers(1, 600))
+def test_both_sides_of_a_crossfade_lose_power(rho: float, cross: int) -> None:
+    """a² + b² + 2 a b rho is 1 within 1e-5 at every frame of a crossfade of any length and rho."""
+    ones = np.ones((cross, 2), np.float32)
+    rising = Bank([ones]).run([Event(0, 0, 0, 0, cross, cross, 0, 1.0, rho, 0.0)], [cross])[:, 0]
+    falling = Bank([ones]).run([Event(0, 0, 0, 0, cross, 0, cross, 1.0, 0.0, rho)], [cross])[:, 0]
+    a, b = rising.astype(np.float64), falling.astype(np.float64)
+    assert np.max(np.abs(a * a + b * b + 2.0 * a * b * rho - 1.0)) < 1e-5
+
+
+BAD_EVENTS = {
+    "a clip that was never loaded": Event(300, 0, 99, 0, 100, 0, 0),
+    "a negative clip": Event(300, 0, -1, 0, 100, 0, 0),
+    "a clip beyond the table": Event(300, 0, 1 << 40, 0, 100, 0, 0),
+    "a negative offset": Event(300, 0, 3, -1, 100, 0, 0),
+    "one frame more than the clip has": Event(300, 0, 3, 0, 701, 0, 0),
+    "an offset that leaves too little": Event(300, 0, 3, 650, 51, 0, 0),
+    "a track that is not in the bank": Event(300, TRACKS, 3, 0, 700, 0, 0),
+    "a negative track": Event(300, -1, 3, 0, 700, 0, 0),
+    "a track beyond the table": Event(300, 1 << 40, 3, 0, 700, 0, 0),
+    "no frames": Event(300, 0, 3, 0, 0, 0, 0),
+    "fewer than no frames": Event(300, 0, 3, 0, -50, 0, 0),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_EVENTS.values(), ids=BAD_EVENTS.keys())
+def test_a_bad_event_sounds_or_harms_another(bad: Event) -> None:
+    """With the bad event among 60 good ones every byte is as without it, and it is gone at the end."""
+    good = random_events(11)
+    bank = Bank()
+    among = sorted([*good, bad], key=lambda e: e.start_frame)
+    assert bank.run(among, whole(128)).tobytes() == Bank().run(good, whole(128)).tobytes()
+    bank.play(np.zeros((100_000, 2 * TRACKS), np.float32), END)
+    assert bank.counts[VOICES] == 0
+    assert bank.counts[DROPPED] == 0
+
+
+def test_a_track_that_leaves_the_bank_goes_on_sounding() -> None:
+    """Once a voice's track has no lane its frames are 0, and the other track's are untouched."""
+    bank = Bank()
+    events = [Event(0, 0, 4, 0, 2500, 0, 0), Event(0, 1, 4, 0, 2500, 0, 0)]
+    bank.run(events, [128])
+    bank.lanes_of[0] = -1
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 128)
+    assert np.all(out[:, [0, TRACKS]] == 0.0)
+    assert np.array_equal(out[:, [1, TRACKS + 1]], CLIPS[4][128:256])
+
+
+def test_a_late_event_starts_over_or_is_not_counted() -> None:
+    """Two of three events came late: they go on as if in time from frame 256 on, and `late` is 2."""
+    events = [
+        Event(0, 0, 4, 0, 2500, 600, 0),
+        Event(255, 1, 3, 0, 700, 0, 100),
+        Event(256, 2, 3, 0, 700, 0, 0),
+    ]
+    bank = Bank()
+    assert np.all(bank.run([], [128, 128]) == 0.0)
+    for event in events:
+        bank.queue.push(event)
+    out = np.zeros((1024, 2 * TRACKS), np.float32)
+    bank.play(out, 256)
+    assert bank.counts[LATE] == 2
+    assert out.tobytes() == Bank().run(events, [1280])[256:].tobytes()
+
+
+def test_an_event_that_came_after_its_end_sounds() -> None:
+    """An event that ended 1 frame before the quantum is silent, counted late, and holds no voice."""
+    bank = Bank()
+    bank.queue.push(Event(0, 0, 3, 0, 700, 0, 0))
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 700)
+    assert np.all(out == 0.0)
+    assert (bank.counts[VOICES], bank.counts[LATE]) == (0, 1)
+
+
+def test_a_full_voice_table_overflows_or_mutes_those_that_sound() -> None:
+    """Of 10 events at once 4 voices play the first 4 and 6 are counted; a freed voice serves the next event."""
+    events = [Event(5, i % TRACKS, 3, i, 600, 50, 50, 0.1 * i) for i in range(10)]
+    bank = Bank(voices=4)
+    heard = bank.run(events, [128])
+    assert (bank.counts[VOICES], bank.counts[DROPPED]) == (4, 6)
+    assert heard.tobytes() == Bank().run(events[:4], [128]).tobytes()
+    bank.play(np.zeros((1024, 2 * TRACKS), np.float32), 128)
+    assert bank.counts[VOICES] == 0
+    bank.queue.push(Event(1152, 1, 3, 0, 100, 0, 0))
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 1152)
+    assert np.array_equal(out[:100, [1, TRACKS + 1]], CLIPS[3][:100])
+    assert bank.counts[DROPPED] == 6
+
+
+def test_a_full_queue_loses_events() -> None:
+    """4096 events go in, the next is refused; after they are played it goes in, and each has sounded once."""
+    ones = np.ones((1, 2), np.float32)
+    bank = Bank([ones])
+    for i in range(QUEUE_CAPACITY):
+        assert bank.queue.push(Event(i, 0, 0, 0, 1, 0, 0))
+    assert bank.queue.free == 0
+    assert not bank.queue.push(Event(QUEUE_CAPACITY, 0, 0, 0, 1, 0, 0))
+    out = np.zeros((QUEUE_CAPACITY, 2 * TRACKS), np.float32)
+    bank.play(out, 0)
+    assert np.all(out[:, [0, TRACKS]] == 1.0)
+    assert bank.queue.push(Event(QUEUE_CAPACITY, 0, 0, 0, 1, 0, 0))
+    bank.play(out[:16], QUEUE_CAPACITY)
+    assert out[0, 0] == 1.0
+    assert np.all(out[1:16] == 0.0)
+
+
+def test_the_queue_forgets_or_repeats_events_where_it_wraps() -> None:
+    """10 001 events, more than twice round the queue of 4096, each sound on their own frame with their own gain."""
+    count = 10_001
+    ones = np.ones((1, 2), np.float32)
+    events = (Event(3 * i, 0, 0, 0, 1, 0, 0, float(i + 1)) for i in range(count))
+    heard = Bank([ones]).run(events, [600] * (3 * count // 600 + 1), ahead=9000)[:, 0]
+    assert np.array_equal(heard[: 3 * count : 3], np.arange(1, count + 1))
+    assert np.count_nonzero(heard) == count
+
+
+def test_an_event_starts_in_the_wrong_quantum() -> None:
+    """Events at frames 127 and 128 start there, on either side of a border; one at 2^40 waits."""
+    events = [Event(127, 0, 3, 0, 10, 0, 0), Event(128, 1, 3, 0, 10, 0, 0), Event(1 << 40, 2, 3, 0, 10, 0, 0)]
+    bank = Bank()
+    first = bank.run(events, [128])
+    assert np.flatnonzero(first[:, 0]).tolist() == [127]
+    assert bank.queue.counters.tolist() == [3, 1]
+    second = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(second, 128)
+    assert np.flatnonzero(second[:, 0]).tolist() == list(range(9))
+    assert np.flatnonzero(second[:, 1]).tolist() == list(range(10))
+    assert bank.queue.counters.tolist() == [3, 2]
+
+
+def test_a_voice_is_held_beyond_its_last_frame() -> None:
+    """An event of 700 frames holds its voice until the quantum that plays frame 699 is over, and no longer."""
+    bank = Bank()
+    bank.run([Event(0, 0, 3, 0, 700, 0, 0)], [699])
+    assert bank.counts[VOICES] == 1
+    bank.play(np.zeros((1, 2 * TRACKS), np.float32), 699)
+    assert bank.counts[VOICES] == 0
+
+
+def test_frames_run_out_after_years() -> None:
+    """At frame 2^40 the events of frame 0 sound bit for bit the same."""
+    late = 1 << 40
+    events = random_events(3, 20, 1000)
+    bank = Bank()
+    for event in events:
+        bank.queue.push(event._replace(start_frame=event.start_frame + late))
+    out = np.zeros((4096, 2 * TRACKS), np.float32)
+    bank.play(out, late)
+    assert out.tobytes() == Bank().run(events, [4096]).tobytes()
+
+
+def test_playing_allocates() -> None:
+    """200 quanta with starts, ends and fades leave a peak below one block's 3072 bytes."""
+    bank = Bank()
+    for event in random_events(5, 200, 200 * 128):
+        bank.queue.push(event)
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 0)
+    tracemalloc.start()
+    try:
+        for frame in range(128, 200 * 128, 128):
+            bank.play(out, frame)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert out.nbytes == 3072
+    assert peak < out.nbytes
