@@ -5,8 +5,8 @@ R = sqrt(2) sin t, t = (p + 1) pi / 4, so its loudness does not depend on p and 
 track follows the Web Audio API's StereoPannerNode for stereo input (W3C Web Audio API 1.1, 1.31): what leaves one
 side is folded into the other, and the centre is the identity.
 
-Sums over tracks are formed as eight partial sums, track t in sum t mod 8: the same bits whatever the width of the
-processor's vectors, and a track that is silent or added last changes nothing.
+Sums over tracks are formed in the order of the tracks, frame by frame side by side: the same bits whatever the width of
+the processor's vectors, and a track that is silent changes nothing.
 """
 
 import math
@@ -20,8 +20,6 @@ from dsp.jit import device, kernel
 # Rows of the coefficient table, one column a track.
 LEFT_LEFT, RIGHT_LEFT, LEFT_RIGHT, RIGHT_RIGHT, SEND = range(5)
 COEFFICIENTS = 5
-
-PARTIAL_SUMS = 8
 
 OFF_DB = -90.0
 """The bottom of a fader or a send: silence."""
@@ -89,28 +87,32 @@ def mix_targets(
     return moved
 
 
-@device
-def advance(now: Table, targets: Table, steps: Table, left: int) -> int:
-    """Move every coefficient one frame along its ramp; returns the frames that are left."""
-    left -= 1
-    for row in range(COEFFICIENTS):
-        for t in range(now.shape[1]):
-            now[row, t] = now[row, t] + steps[row, t] if left > 0 else targets[row, t]
-    return left
-
-
-@device
-def fold(sums: NDArray[np.float32]) -> Any:
-    """Return the sum of the eight partial sums in `sums`."""
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
-
-
 @kernel("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
 def start_ramp(now: Table, targets: Table, steps: Table, length: int) -> None:
     """Aim every coefficient at its target, `length` frames away."""
     for row in range(COEFFICIENTS):
         for t in range(now.shape[1]):
             steps[row, t] = (targets[row, t] - now[row, t]) / np.float32(length)
+
+
+@device
+def settle(now: Table, targets: Table, steps: Table, left: int) -> None:
+    """Bring every coefficient to where its ramp is with `left` frames to go."""
+    for row in range(COEFFICIENTS):
+        for t in range(now.shape[1]):
+            now[row, t] = targets[row, t] - steps[row, t] * np.float32(left)
+
+
+@device
+def panned(x: Lanes, n: int, t: int, targets: Table, steps: Table, left: Any) -> Any:
+    """Return the track's left, right and send sample with `left` (float32) frames of its ramp to go."""
+    a, b = x[n, t], x[n, targets.shape[1] + t]
+    ll = targets[LEFT_LEFT, t] - steps[LEFT_LEFT, t] * left
+    rl = targets[RIGHT_LEFT, t] - steps[RIGHT_LEFT, t] * left
+    lr = targets[LEFT_RIGHT, t] - steps[LEFT_RIGHT, t] * left
+    rr = targets[RIGHT_RIGHT, t] - steps[RIGHT_RIGHT, t] * left
+    send = targets[SEND, t] - steps[SEND, t] * left
+    return a * ll + b * rl, a * lr + b * rr, np.float32(0.5) * (a + b) * send
 
 
 @kernel(
@@ -123,54 +125,51 @@ def mix(
     """Sum the bank `x` (`[frames, 2 tracks]`) into `dry` and `send`, both `[frames, 2]`; returns `left` anew.
 
     The send is taken before panning, as one mono signal on both its lanes, because Freeverb sums its inputs:
-    so the room's level does not follow the pan. `sums` is scratch, `[3, PARTIAL_SUMS]`.
+    so the room's level does not follow the pan. `sums` is scratch, `[3, frames]`. A ramp with `left` frames to go
+    stands at target - step * left, so it is the same however the frames are cut into quanta.
     """
-    tracks = now.shape[1]
-    whole = tracks - tracks % PARTIAL_SUMS
-    half = np.float32(0.5)
-    ll, rl, lr, rr, out = now[LEFT_LEFT], now[RIGHT_LEFT], now[LEFT_RIGHT], now[RIGHT_RIGHT], now[SEND]
-    left_sums, right_sums, send_sums = sums[0], sums[1], sums[2]
-    for n in range(x.shape[0]):
-        if left > 0:
-            left = advance(now, targets, steps, left)
-        for k in range(PARTIAL_SUMS):
-            left_sums[k] = 0.0
-            right_sums[k] = 0.0
-            send_sums[k] = 0.0
-        for first in range(0, whole, PARTIAL_SUMS):
-            for k in range(PARTIAL_SUMS):
-                t = first + k
-                a, b = x[n, t], x[n, tracks + t]
-                left_sums[k] += a * ll[t] + b * rl[t]
-                right_sums[k] += a * lr[t] + b * rr[t]
-                send_sums[k] += half * (a + b) * out[t]
-        for t in range(whole, tracks):
-            k = t - whole
+    tracks, frames = now.shape[1], x.shape[0]
+    ramping = min(left, frames)
+    half, none = np.float32(0.5), np.float32(0.0)
+    left_sums, right_sums, send_sums = sums[0, :frames], sums[1, :frames], sums[2, :frames]
+    for n in range(frames):
+        left_sums[n], right_sums[n], send_sums[n] = none, none, none
+    for t in range(tracks):
+        for n in range(ramping):
+            to_left, to_right, to_send = panned(x, n, t, targets, steps, np.float32(left - n - 1))
+            left_sums[n] += to_left
+            right_sums[n] += to_right
+            send_sums[n] += to_send
+        ll, rl = targets[LEFT_LEFT, t], targets[RIGHT_LEFT, t]
+        lr, rr = targets[LEFT_RIGHT, t], targets[RIGHT_RIGHT, t]
+        out = half * targets[SEND, t]
+        for n in range(ramping, frames):
             a, b = x[n, t], x[n, tracks + t]
-            left_sums[k] += a * ll[t] + b * rl[t]
-            right_sums[k] += a * lr[t] + b * rr[t]
-            send_sums[k] += half * (a + b) * out[t]
-        dry[n, 0] = fold(left_sums)
-        dry[n, 1] = fold(right_sums)
-        wet = fold(send_sums)
-        send[n, 0] = wet
-        send[n, 1] = wet
-    return left
+            left_sums[n] += a * ll + b * rl
+            right_sums[n] += a * lr + b * rr
+            send_sums[n] += (a + b) * out
+    for n in range(frames):
+        dry[n, 0] = left_sums[n]
+        dry[n, 1] = right_sums[n]
+        send[n, 0] = send_sums[n]
+        send[n, 1] = send_sums[n]
+    settle(now, targets, steps, left - ramping)
+    return left - ramping
 
 
 @kernel("int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
 def pan(x: Lanes, y: Lanes, now: Table, targets: Table, steps: Table, left: int) -> int:
     """Write each track of `x` as `mix` would sum it to `y`, both `[frames, 2 tracks]`; returns `left` anew."""
-    tracks = now.shape[1]
-    for n in range(x.shape[0]):
-        if left > 0:
-            left = advance(now, targets, steps, left)
+    tracks, frames = now.shape[1], x.shape[0]
+    ramping = min(left, frames)
+    for n in range(frames):
+        to_go = np.float32(max(left - n - 1, 0))
         for t in range(tracks):
-            a = x[n, t]
-            b = x[n, tracks + t]
-            y[n, t] = a * now[LEFT_LEFT, t] + b * now[RIGHT_LEFT, t]
-            y[n, tracks + t] = a * now[LEFT_RIGHT, t] + b * now[RIGHT_RIGHT, t]
-    return left
+            to_left, to_right, _ = panned(x, n, t, targets, steps, to_go)
+            y[n, t] = to_left
+            y[n, tracks + t] = to_right
+    settle(now, targets, steps, left - ramping)
+    return left - ramping
 
 
 @kernel("void(float32[:, ::1], float64[::1], float64)")

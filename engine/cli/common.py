@@ -29,9 +29,7 @@ SeedOption = Annotated[
     int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of all random choices, instead of the scene's.")
 ]
 RateOption = Annotated[int, typer.Option(help="Sample rate in Hz.")]
-QuantumOption = Annotated[
-    int, typer.Option(help="Frames rendered at a time, 16 to 2048; changes nothing in the samples.")
-]
+QuantumOption = Annotated[int, typer.Option(help="Frames rendered at a time, 16 to 2048.")]
 LibraryOption = Annotated[
     list[Path] | None,
     typer.Option(

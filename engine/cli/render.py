@@ -9,7 +9,6 @@ import typer
 from engine.cli.common import (
     JsonOption,
     LibraryOption,
-    QuantumOption,
     RateOption,
     SceneArgument,
     SeedOption,
@@ -58,14 +57,16 @@ def render(
     ] = False,
     seed: SeedOption = None,
     rate: RateOption = 48_000,
-    quantum: QuantumOption = 512,
+    quantum: Annotated[
+        int | None, typer.Option(help="Frames rendered at a time, 16 to 2048; changes nothing but the speed.")
+    ] = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Render a scene to a file."""
     from engine.spec import StreamSpec
 
-    StreamSpec(rate, quantum)
+    StreamSpec(rate, quantum or 128)
     loaded, path = load(scene, library)
     if output is None and not as_json:
         output = Path(f"{path.stem}.wav")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.control.bounce import OFFLINE_QUANTUM_FRAMES, Bounce, bounce
+from engine.control.bounce import Bounce, bounce
 from engine.scene.composition import compose
 from engine.scene.schema import Scene
 
@@ -15,7 +15,7 @@ def render(
     duration_s: float | None = None,
     endless: bool = False,
     rate_hz: int = 48_000,
-    quantum_frames: int = OFFLINE_QUANTUM_FRAMES,
+    quantum_frames: int | None = None,
     stems: Path | str | None = None,
 ) -> Bounce:
     """Render `scene` as fast as it goes; the result holds the samples, float32 `[frames, 2]`, and the figures.

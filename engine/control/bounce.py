@@ -27,15 +27,15 @@ from engine.params import ParamTable
 from engine.rendering import Graph, Plan, Renderer, compile_plan
 from engine.scene.composition import Composition
 from engine.slots import SLOT_CAPACITY
-from engine.spec import Block, StreamSpec
+from engine.spec import QUANTA_FRAMES, Block, StreamSpec
 
 END_FADE_MS = 20.0
 """The fade at the end of a render, inside its length, so that a tail is never cut with a click."""
 
 MAX_DURATION_S = 86_400.0
 
-OFFLINE_QUANTUM_FRAMES = 512
-"""What is fastest where nobody waits for a quantum; the samples are the same at every one."""
+LARGEST_BANK_BYTES = 512 * 1024
+"""How large a bank's block may be: about what stays in a core's own cache."""
 
 Progress = Callable[[int, int], None]
 """Called as (frames rendered, frames in all)."""
@@ -127,16 +127,18 @@ def bounce(
     stems: Path | None = None,
     duration_s: float | None = None,
     endless: bool = False,
-    quantum_frames: int = OFFLINE_QUANTUM_FRAMES,
+    quantum_frames: int | None = None,
     keep_samples: bool = True,
     progress: Progress | None = None,
 ) -> Bounce:
     """Render `composition`, to `output` (.wav or .flac) and `stems` (a folder) where given.
 
     The finite form is as long as the scene says, or `duration_s`. `endless` renders the first `duration_s` seconds
-    of what `roomtone play` plays, sample for sample, without a fade at the end. Raises InputError for a duration
+    of what `roomtone play` plays, sample for sample, without a fade at the end. The quantum, by default the fastest,
+    changes nothing in the samples. Raises InputError for a duration
     that is missing or out of range, SoundError for a file that cannot be written; then no file is left.
     """
+    quantum_frames = quantum_frames or offline_quantum(len(composition.tracks))
     spec = StreamSpec(composition.rate_hz, quantum_frames)
     frames = _length(composition, duration_s, endless)
     graph = default_graph(composition)
@@ -179,6 +181,14 @@ def bounce(
         tuple(f"{f.node} at frame {f.frame}: {f.what}" for f in engine.renderer.faults),
         np.concatenate(kept) if keep_samples else None,
     )
+
+
+def offline_quantum(tracks: int) -> int:
+    """Return the fastest quantum where nobody waits for it; the samples are the same at every one."""
+    quantum = QUANTA_FRAMES[1]
+    while quantum > 128 and quantum * 2 * tracks * 4 > LARGEST_BANK_BYTES:
+        quantum //= 2
+    return quantum
 
 
 def _length(composition: Composition, duration_s: float | None, endless: bool) -> int:

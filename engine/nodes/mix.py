@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsp.mixing import COEFFICIENTS, OFF_DB, PARTIAL_SUMS, hold_peaks, mix, mix_targets, pan, start_ramp
+from dsp.mixing import COEFFICIENTS, OFF_DB, hold_peaks, mix, mix_targets, pan, start_ramp
 from dsp.units import ms_to_frames
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
@@ -110,7 +110,7 @@ class MixProcessor(Processor):
 
     def __init__(self, node: Mix, ctx: BuildContext) -> None:
         self._panning = _Panning(node, ctx)
-        self._sums = np.zeros((3, PARTIAL_SUMS), np.float32)
+        self._sums = np.zeros((3, ctx.spec.quantum_frames), np.float32)
         self._peaks = ctx.meter("peak")
         self._decay = 10.0 ** (-PEAK_FALL_DB_PER_S * ctx.spec.quantum_s / 20.0)
 
