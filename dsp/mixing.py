@@ -129,7 +129,7 @@ def mix(
     stands at target - step * left, so it is the same however the frames are cut into quanta.
     """
     tracks, frames = now.shape[1], x.shape[0]
-    ramping = min(left, frames)
+    ramping: int = min(left, frames)
     half, none = np.float32(0.5), np.float32(0.0)
     left_sums, right_sums, send_sums = sums[0, :frames], sums[1, :frames], sums[2, :frames]
     for n in range(frames):
@@ -161,7 +161,7 @@ def mix(
 def pan(x: Lanes, y: Lanes, now: Table, targets: Table, steps: Table, left: int) -> int:
     """Write each track of `x` as `mix` would sum it to `y`, both `[frames, 2 tracks]`; returns `left` anew."""
     tracks, frames = now.shape[1], x.shape[0]
-    ramping = min(left, frames)
+    ramping: int = min(left, frames)
     for n in range(frames):
         to_go = np.float32(max(left - n - 1, 0))
         for t in range(tracks):
