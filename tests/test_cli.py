@@ -53,7 +53,9 @@ def test_render_writes_the_file_it_names_and_reports_its_hash(scene: Path) -> No
     import hashlib
 
     assert hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest() == report["sha256"]
-    keys = "scene seed rate quantum frames sha256 integrated_lufs true_peak_dbtp realtime_factor tracks credits"
+    keys = (
+        "scene seed rate quantum frames sha256 integrated_lufs true_peak_dbtp realtime_factor tracks credits"
+    )
     assert set(keys.split()) <= set(report)
     assert report["tracks"][0]["events"][0] == {"start_frame": 0, "frames": 24_000, "source": "synth:wind"}
 
@@ -142,7 +144,9 @@ def test_the_schema_and_the_lists_are_json_for_programs(tmp_path: Path) -> None:
 
 
 def test_params_lists_what_can_be_turned_with_its_present_value(scene: Path) -> None:
-    rows = {row["name"]: row for row in as_json(run("scene", "params", "tiny.yaml", "--json", cwd=scene.parent))}
+    rows = {
+        row["name"]: row for row in as_json(run("scene", "params", "tiny.yaml", "--json", cwd=scene.parent))
+    }
     assert rows["mix.bell.panning"]["range"] == "-1 to 1"
     assert rows["trim.bell.level_db"]["value"] == -25.0
 

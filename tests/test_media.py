@@ -122,12 +122,23 @@ def test_resampling_lets_through_what_the_rate_cannot_hold(tmp_path: Path) -> No
     assert np.max(np.abs(decode(path, RATE_HZ)[480:-480])) < 1e-5
 
 
-@pytest.mark.parametrize("channels", [3, 4, 6, 8])
-def test_surround_is_not_folded_as_promised(channels: int, tmp_path: Path) -> None:
-    """Of 3 to 8 channels the 1st, 3rd… are averaged on the left, the 2nd, 4th… on the right."""
+@pytest.mark.parametrize(
+    ("channels", "left", "right"),
+    [
+        (3, {0: 1.0, 2: 0.7071068}, {1: 1.0, 2: 0.7071068}),
+        (4, {0: 1.0, 2: 0.7071068}, {1: 1.0, 3: 0.7071068}),
+        (5, {0: 1.0, 2: 0.7071068, 3: 0.7071068}, {1: 1.0, 2: 0.7071068, 4: 0.7071068}),
+        (6, {0: 1.0, 2: 0.7071068, 4: 0.7071068}, {1: 1.0, 2: 0.7071068, 5: 0.7071068}),
+    ],
+)
+def test_surround_is_not_folded_as_the_standard_says(
+    channels: int, left: dict[int, float], right: dict[int, float], tmp_path: Path
+) -> None:
+    """ITU-R BS.775-3, table 2: centre and surround at 0.7071; the low-frequency channel of 5.1 is left out."""
     x = tone(RATE_HZ, 0.2, channels)
     y = decode(write(tmp_path, "float.wav", x), RATE_HZ)
-    assert y == pytest.approx(np.stack([x[:, 0::2].mean(axis=1), x[:, 1::2].mean(axis=1)], axis=1), abs=1e-7)
+    for side, gains in enumerate((left, right)):
+        assert y[:, side] == pytest.approx(sum(g * x[:, c] for c, g in gains.items()), abs=1e-6)
 
 
 def test_too_many_channels_are_taken(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sound files → float32 `[frames, channels]` at the engine's rate. Never trusts what a header claims."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ CEILING = 16.0
 """Samples beyond +24 dBFS are clamped: some float files hold nonsense."""
 
 CHUNK_FRAMES = 1 << 16
+
+_DOWN = math.sqrt(0.5)
+_L, _R, _C, _LS, _RS, _LFE = (1.0, 0.0), (0.0, 1.0), (_DOWN, _DOWN), (_DOWN, 0.0), (0.0, _DOWN), (0.0, 0.0)
+SPEAKERS = {
+    3: (_L, _R, _C),
+    4: (_L, _R, _LS, _RS),
+    5: (_L, _R, _C, _LS, _RS),
+    6: (_L, _R, _C, _LFE, _LS, _RS),
+    7: (_L, _R, _C, _LFE, _C, _LS, _RS),
+    8: (_L, _R, _C, _LFE, _LS, _RS, _LS, _RS),
+}
+"""What each channel of a surround file gives to left and right: ITU-R BS.775-3, table 2, in the order of WAV's
+channel mask; the low-frequency effects channel is left out, as that recommendation allows."""
 
 SAMPLE_BYTES = {"int8": 1, "int16": 2, "int24": 3, "int32": 4, "float32": 4, "float64": 8}
 
@@ -41,7 +55,7 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
     """Return the sound in `path` as float32 `[frames, 1 or 2]`, C-contiguous, resampled once to `rate_hz`.
 
     Reads WAV, FLAC, OGG, MP3 and AIFF of any usual rate and 1 to 8 channels; more than two are folded down to
-    stereo (odd ones left, even ones right). Non-finite samples become 0. Raises SoundError naming the file.
+    stereo (`SPEAKERS`). Non-finite samples become 0. Raises SoundError naming the file.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -123,8 +137,8 @@ def _fold(chunk: NDArray[np.float32]) -> NDArray[np.float32]:
     channels = chunk.shape[0]
     if channels <= 2:
         return chunk.T
-    left, right = chunk[0::2].mean(axis=0), chunk[1::2].mean(axis=0)
-    return np.stack([left, right], axis=1).astype(np.float32)
+    left, right = zip(*SPEAKERS[channels], strict=True)
+    return chunk.T @ np.array([left, right], np.float32).T
 
 
 def _unusable(path: Path, what: str, allowed: str = "WAV, FLAC, OGG, MP3 or AIFF") -> SoundError:

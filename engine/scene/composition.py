@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.units import db_to_amplitude, seconds_to_frames
+from engine.errors import Problem, SoundError
 from engine.events import Event
 from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
@@ -22,6 +23,9 @@ QUIETEST_LUFS, LOUDEST_LUFS = -30.0, -20.0
 
 MAX_EVENT_GAIN_DB = 40.0
 """No sound is brought up by more: beyond, it is mostly its noise floor."""
+
+MIN_LOOP_S = 0.05
+"""The shortest sound that may loop: below, it would be more events than sound."""
 
 ATMO_SEND_DB = -9.0
 """An atmosphere is mostly recorded with its own room around it."""
@@ -125,8 +129,8 @@ def compose(
     wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
     shelf.fill(progress)
     tracks = [
-        _track(number, name, item, shelf, keys)
-        for number, (name, item, keys) in enumerate(zip(names, items, wants, strict=True))
+        _track(number, name, item, shelf, keys, field)
+        for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
     ]
     if scene.duration == "auto":
         duration = max(_extent(track, rate_hz) for track in tracks)
@@ -146,11 +150,11 @@ def _schedule(item: Atmo | SceneObject) -> Once | Loop | Random:
 
 
 def _track(
-    number: int, name: str, item: Atmo | SceneObject, shelf: Shelf, keys: tuple[SoundKey, ...]
+    number: int, name: str, item: Atmo | SceneObject, shelf: Shelf, keys: tuple[SoundKey, ...], field: str
 ) -> Track:
     schedule = _schedule(item)
     clips = tuple(
-        _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz) for key in keys
+        _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz, field) for key in keys
     )
     mono = all(shelf[key].mono for key in keys)
     if isinstance(item, Atmo):
@@ -159,9 +163,13 @@ def _track(
     return Track(number, name, item.importance, item.panning, level_db, 0.0, mono, schedule, clips)
 
 
-def _clip(number: int, material: Material, loops: bool, rate_hz: int) -> Clip:
+def _clip(number: int, material: Material, loops: bool, rate_hz: int, field: str) -> Clip:
     gain_db = min(MAX_EVENT_GAIN_DB, REFERENCE_LUFS - material.loudness_lufs)
     frames = len(material.samples)
+    if loops and frames < seconds_to_frames(MIN_LOOP_S, rate_hz):
+        raise SoundError(
+            Problem(f"{material.source} is too short to loop", f"at least {MIN_LOOP_S:g} s", field)
+        )
     rho = loop_correlation(material.samples, crossfade_frames(frames, rate_hz)) if loops else 0.0
     return Clip(number, frames, db_to_amplitude(gain_db), rho)
 

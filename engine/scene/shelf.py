@@ -23,6 +23,12 @@ class SoundKey(NamedTuple):
     variant: int
 
 
+def _at(field: str, key: SoundKey, problem: Problem) -> Problem:
+    """Return a problem with a sound as one with the field that names it."""
+    name = key.sound.path.name if isinstance(key.sound, FileSound) else key.sound.name
+    return replace(problem, file="", field=field, what=f"{name} {problem.what}")
+
+
 class Shelf:
     """First `want` every sound, then `fill` the shelf, then take materials from it.
 
@@ -37,11 +43,13 @@ class Shelf:
         self._wishes: dict[SoundKey, tuple[str, list[str]]] = {}
         self._filled: dict[SoundKey, Material] = {}
         self._problems: list[Problem] = []
+        self._fields: list[str] = []
 
     def want(
         self, item: Atmo | SceneObject, schedule: Once | Loop | Random, field: str
     ) -> tuple[SoundKey, ...]:
         """Note the sounds of `item`, whose `sound` stands at `field`; a mistake is raised by `fill`."""
+        self._fields.append(field)
         try:
             sound = track_sound(item.label, item.sound, self.folder, self.library, field=field)
         except SoundError as error:
@@ -69,12 +77,13 @@ class Shelf:
                     try:
                         self._filled[key] = future.result()
                     except SoundError as error:
-                        self._problems += [replace(p, field=f) for f in fields for p in error.problems]
+                        for field in fields:
+                            self._problems += [_at(field, key, p) for p in error.problems]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         if self._problems:
-            raise SoundError(self._problems)
+            raise SoundError(sorted(self._problems, key=lambda p: self._fields.index(p.field)))
         if progress:
             progress("", len(made), len(made))
 
