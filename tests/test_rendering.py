@@ -81,6 +81,19 @@ class BankProcessor(ToyProcessor):
         self.quanta = old.quanta
 
 
+@dataclass(frozen=True)
+class Broken(Bank):
+    """A bank whose processor says that it adopts, and then fails."""
+
+    def build(self, ctx: BuildContext) -> "BankProcessor":
+        return BrokenProcessor(self, ctx)
+
+
+class BrokenProcessor(BankProcessor):
+    def adopt(self, old: Processor) -> None:
+        raise RuntimeError("will not adopt")
+
+
 class Rig:
     """A renderer with its tables, as both engines have it."""
 
@@ -250,6 +263,62 @@ def test_a_changed_node_fades_out_and_in_without_a_step() -> None:
     assert out[-1] == 0.25
     assert np.min(out) < 1e-3
     assert np.abs(np.diff(out[64:])).max() < 0.005
+
+
+def rewired(step: str) -> Graph:
+    """A loud source on two paths into one sum, and what each edit below makes of it."""
+    graph = Graph()
+    for name, toy in (("a", Toy(0.5, inputs=())), ("b", Toy()), ("c", Toy()), ("out", Toy())):
+        graph.add(name, toy)
+    graph.connect("a", "b")
+    graph.connect("b", "out")
+    if step == "a node is inserted":
+        graph.add("x", Toy(-0.5))
+        graph.connect("a", "x")
+        graph.connect("x", "c")
+    elif step == "a latency changes":
+        graph.replace("b", Toy(lag=40))
+        graph.connect("a", "c")
+    else:
+        graph.connect("a", "c")
+    if step != "an edge is gone":
+        graph.connect("c", "out")
+    graph.set_output("c" if step == "the output moves" else "out")
+    return graph
+
+
+@pytest.mark.parametrize(
+    "edit", ["a node is inserted", "an edge is gone", "a latency changes", "the output moves"]
+)
+@pytest.mark.parametrize("back", [False, True])
+def test_rewiring_makes_no_step(edit: str, back: bool) -> None:
+    """No frame differs from the next by more than 0.01, half the 20 ms dip of a full-scale signal at its steepest."""
+    first, second = (rewired(edit), rewired("")) if back else (rewired(""), rewired(edit))
+    rig = Rig(first)
+    settled = rig.render(10)[-1, 0]
+    rig.swap(second)
+    out = rig.render(60)[:, 0]
+    expected = {"a node is inserted": 0.5, "an edge is gone": 0.5, "the output moves": 0.5}.get(edit, 1.0)
+    assert (settled, out[-1]) == ((expected, 1.0) if back else (1.0, expected))
+    assert np.abs(np.diff(np.concatenate([[settled], out]))).max() < 0.01
+
+
+def test_an_adoption_that_fails_costs_no_more_than_that_node() -> None:
+    rig = Rig(chain(Bank(0.5, inputs=())))
+    rig.render()
+    rig.swap(chain(Broken(0.5, inputs=())))
+    assert np.all(rig.render(2) == 0.5)
+    assert [f.what for f in rig.renderer.faults] == ["RuntimeError: will not adopt"]
+
+
+def test_a_stop_does_not_wait_behind_edits() -> None:
+    rig = Rig(chain(Toy(0.5, inputs=())))
+    rig.render()
+    for lag in range(1, 8):
+        rig.swap(chain(Toy(0.5, inputs=(), lag=lag)))
+    rig.renderer.stop(64)
+    rig.render(2)
+    assert rig.renderer.finished
 
 
 def test_a_node_that_can_adopt_goes_on_without_a_fade() -> None:

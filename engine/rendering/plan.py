@@ -17,13 +17,17 @@ NEVER = -(2**62)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One processor with the blocks it reads and fills."""
+    """One processor with the blocks it reads and fills.
+
+    `feeds` says, for each input in turn, which pins are summed into it and how many frames each is held back.
+    """
 
     name: str
     node: Node | None
     processor: Processor
     ins: tuple[Block, ...]
     outs: tuple[Block, ...]
+    feeds: tuple[tuple[tuple[Pin, int], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +36,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     output: Block
+    output_pin: Pin
     latency_frames: int
     outputs: Mapping[Pin, Block]
     param_slots: int
@@ -118,11 +123,13 @@ def compile_plan(graph: Graph, ctx: BuildContext, previous: Plan | None = None) 
         when = max((ready_at[e.source] for edges in into.values() for e in edges), default=0)
         ins = []
         for port in node.inputs:
-            feeds = tuple(aligned(e, when) for e in into[port.name])
-            if len(feeds) > 1:
-                steps.append(Step(f"sum > {name}.{port.name}", None, _Sum(), feeds, (new_block(port.lanes),)))
-                feeds = steps[-1].outs
-            ins.append(feeds[0] if feeds else new_block(port.lanes))
+            sources = tuple(aligned(e, when) for e in into[port.name])
+            if len(sources) > 1:
+                steps.append(
+                    Step(f"sum > {name}.{port.name}", None, _Sum(), sources, (new_block(port.lanes),))
+                )
+                sources = steps[-1].outs
+            ins.append(sources[0] if sources else new_block(port.lanes))
         outs = tuple(new_block(port.lanes) for port in node.outputs)
         before = kept.get(name)
         if before is not None and before.node == node:
@@ -130,11 +137,13 @@ def compile_plan(graph: Graph, ctx: BuildContext, previous: Plan | None = None) 
         else:
             processor = node.build(replace(ctx, name=name))
             _warm(processor, tuple(ins), outs)
-        steps.append(Step(name, node, processor, tuple(ins), outs))
+        feeds = tuple(tuple((e.source, when - ready_at[e.source]) for e in into[p.name]) for p in node.inputs)
+        steps.append(Step(name, node, processor, tuple(ins), outs, feeds))
         for port, block in zip(node.outputs, outs, strict=True):
             blocks[Pin(name, port.name)] = block
             ready_at[Pin(name, port.name)] = when + processor.latency_frames
-    return Plan(tuple(steps), blocks[graph.output], ready_at[graph.output], blocks, ctx.param_map.used)
+    pin = graph.output
+    return Plan(tuple(steps), blocks[pin], pin, ready_at[pin], blocks, ctx.param_map.used)
 
 
 def _line_shape(step: Step) -> tuple[int, ...]:

@@ -55,7 +55,8 @@ class Renderer:
         # control side only
         self._newest: Plan | None = None
         # shared: each written by one side only
-        self._inbox: deque[_Transition | tuple[int | None, int]] = deque()
+        self._inbox: deque[_Transition] = deque()
+        self._stop_request: tuple[int | None, int] | None = None
         self.retired: deque[Plan] = deque()
         self.faults: deque[Fault] = deque()
 
@@ -68,7 +69,7 @@ class Renderer:
 
     def stop(self, fade_frames: int, at_frame: int | None = None) -> None:
         """Fade to silence over `fade_frames`, from `at_frame` or at once."""
-        self._inbox.append((at_frame, max(1, fade_frames)))
+        self._stop_request = (at_frame, max(1, fade_frames))
 
     @property
     def finished(self) -> bool:
@@ -84,15 +85,20 @@ class Renderer:
 
     def render(self, out: Block) -> None:
         """Fill `out` (`[quantum_frames, 2]`) with the next quantum. Never raises; a failing node is muted."""
+        if self._stop_request is not None:
+            request, self._stop_request = self._stop_request, None
+            self._take_stop(*request)
         while self._inbox and self._transition is None:
-            self._take(self._inbox.popleft())
-        if self._plan is None:
+            self._transition = self._inbox.popleft()
+            if not self._transition.leaving:
+                self._advance(self._transition)
+        plan = self._plan
+        if plan is None:
             out.fill(0.0)
         else:
-            used = self._plan.param_slots
-            np.copyto(self._snapshot[:used], self._params[:used])
-            self._run(self._plan)
-            np.copyto(out, self._plan.output)
+            np.copyto(self._snapshot[: plan.param_slots], self._params[: plan.param_slots])
+            self._run(plan)
+            np.copyto(out, plan.output)
         if self._stop_at is not None:
             fade(out, self.frame - self._stop_at, self._stop_fade_frames, True)
         if sanitise(out, CEILING):
@@ -120,18 +126,12 @@ class Renderer:
             if not fading or transition.done_frames >= self._swap_fade_frames:
                 self._advance(transition)
 
-    def _take(self, message: _Transition | tuple[int | None, int]) -> None:
-        if isinstance(message, _Transition):
-            self._transition = message
-            if not message.leaving:
-                self._advance(message)
-        else:
-            if self._stop_at is not None and self.frame > self._stop_at:
-                # A fade that has begun goes on: a second one would begin at full level again.
-                return
-            at_frame, fade_frames = message
-            self._stop_at = self.frame if at_frame is None else max(at_frame, self.frame)
-            self._stop_fade_frames = fade_frames
+    def _take_stop(self, at_frame: int | None, fade_frames: int) -> None:
+        if self._stop_at is not None and self.frame > self._stop_at:
+            # A fade that has begun goes on: a second one would begin at full level again.
+            return
+        self._stop_at = self.frame if at_frame is None else max(at_frame, self.frame)
+        self._stop_fade_frames = fade_frames
 
     def _advance(self, transition: _Transition) -> None:
         """Go on from fading out to fading in, or from there to steady."""
@@ -140,7 +140,11 @@ class Renderer:
             self._transition = None
             return
         for new, old in transition.adoptions:
-            new.adopt(old)
+            try:
+                new.adopt(old)
+            except Exception as error:
+                new.reset()
+                self.faults.append(Fault("swap", self.frame, f"{type(error).__name__}: {error}"))
         if self._plan is not None:
             self.retired.append(self._plan)
         self._plan = transition.plan
@@ -156,25 +160,32 @@ class Renderer:
 
 
 def _plan_transition(old: Plan | None, new: Plan) -> _Transition:
-    """Sort the steps of both plans into kept, adopted, leaving and arriving."""
+    """Sort the nodes of both plans into kept, adopted, leaving and arriving.
+
+    A processor that stays but is fed by others than before, or at another moment, leaves and arrives as well: what
+    it puts out would jump where its inputs do. So do the old and the new output where they are not the same pin.
+    """
     if old is None:
         return _Transition(new, (), (), ())
-    before = {s.name: s for s in old.steps}
-    staying = {id(s.processor) for s in new.steps}
+    before = {s.name: s for s in old.steps if s.node is not None}
     adoptions = []
     arriving = []
+    steady = set()
     for step in new.steps:
-        same = before.get(step.name)
-        if same is not None and same.processor is step.processor:
+        if step.node is None:
             continue
-        if same is not None and step.processor.can_adopt(same.processor):
-            adoptions.append((step.processor, same.processor))
-        elif step.node is not None:
+        same = before.get(step.name)
+        goes_on = same is not None and step.feeds == same.feeds
+        if same is not None and step.processor is not same.processor:
+            if step.processor.can_adopt(same.processor):
+                adoptions.append((step.processor, same.processor))
+            else:
+                goes_on = False
+        if new.output_pin != old.output_pin and step.name in (new.output_pin.node, old.output_pin.node):
+            goes_on = False
+        if goes_on:
+            steady.add(step.name)
+        else:
             arriving.append(step)
-    adopted = {id(o) for _, o in adoptions}
-    leaving = tuple(
-        s
-        for s in old.steps
-        if s.node is not None and id(s.processor) not in staying and id(s.processor) not in adopted
-    )
+    leaving = tuple(s for s in before.values() if s.name not in steady)
     return _Transition(new, leaving, tuple(arriving), tuple(adoptions))
