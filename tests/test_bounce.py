@@ -14,6 +14,8 @@ import soundfile
 from dsp.true_peak import true_peak_dbtp
 from engine.control.bounce import bounce
 from engine.errors import InputError, SoundError
+from engine.scene.composition import compose
+from engine.scene.load import loads
 from tests.scenes import built_in, small
 
 ROOT = Path(__file__).parent.parent
@@ -140,6 +142,16 @@ def test_a_render_ends_in_silence_without_a_click() -> None:
     samples = bounce(small()).samples
     assert samples is not None
     assert np.abs(samples[-1]).max() < 1e-4
+
+
+def test_the_atmo_is_as_loud_at_the_end_of_a_render_as_before() -> None:
+    """The last half second but its 20 ms of fade is within 1.5 dB of the rest."""
+    composition = compose(loads("duration: 3\natmo: {sound: synth:rain}"), rate_hz=48_000)
+    samples = bounce(composition).samples
+    assert samples is not None
+    power = np.mean(samples.astype(np.float64) ** 2, axis=1)
+    end, middle = power[-24_000:-960].mean(), power[24_000:-24_000].mean()
+    assert abs(10 * np.log10(end / middle)) < 1.5
 
 
 def test_a_failing_render_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:

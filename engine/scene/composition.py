@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,15 +67,15 @@ class Composition:
     def timeline(self, end_frame: int | None = None) -> Iterator[Event]:
         """Yield every event in the order of its start.
 
-        With `end_frame` the finite form: nothing lies beyond it, and the longest sound starts at 0; without,
-        the endless one.
+        With `end_frame` the finite form: nothing starts beyond it, and the longest sound starts at 0; without, the
+        endless one. What still sounds at the end is for the renderer to fade.
         """
         if end_frame is None:
             window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
             return heapq.merge(*(self._events(track, window) for track in self.tracks), key=_start)
         anchor = self._anchor()
         streams = (self._events(t, t.clips[0].frames if t is anchor else end_frame) for t in self.tracks)
-        return _clipped(heapq.merge(*streams, key=_start), end_frame)
+        return takewhile(lambda e: e.start_frame < end_frame, heapq.merge(*streams, key=_start))
 
     def _events(self, track: Track, window_frames: int) -> Iterator[Event]:
         generator = track_generator(self.seed, track.name)
@@ -87,22 +88,6 @@ class Composition:
 
 def _start(event: Event) -> int:
     return event.start_frame
-
-
-def _clipped(events: Iterator[Event], end_frame: int) -> Iterator[Event]:
-    for event in events:
-        if event.start_frame >= end_frame:
-            # The streams are merged in order, so nothing later can lie inside.
-            return
-        left = end_frame - event.start_frame
-        yield event if event.frames <= left else _cut(event, left)
-
-
-def _cut(event: Event, frames: int) -> Event:
-    fade_out = min(event.fade_out_frames, frames)
-    return event._replace(
-        frames=frames, fade_out_frames=fade_out, fade_in_frames=min(event.fade_in_frames, frames)
-    )
 
 
 def importance_to_level_db(importance: float) -> float:
