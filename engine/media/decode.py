@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pedalboard.io import AudioFile, ReadableAudioFile
 
 from engine.errors import Problem, SoundError
+from engine.media.flac import FlacSignature
 
 FILE_RATES_HZ = (8_000, 384_000)
 MAX_CHANNELS = 8
@@ -112,12 +113,13 @@ def _check_claim(path: Path, file: ReadableAudioFile) -> None:
     else:
         most = size * (SILENCE_FRAMES_PER_BYTE if kind in (b"fLaC", b"OggS") else MP3_FRAMES_PER_BYTE)
     if file.frames > most:
-        raise _unusable(path, f"claims {file.frames} frames and holds fewer", "a file that was not cut off")
+        raise _unusable(path, f"claims {file.frames} frames and holds fewer", "must not be cut off")
 
 
 def _read(path: Path, file: ReadableAudioFile, limit_frames: int) -> NDArray[np.float32]:
     chunks = []
     frames = 0
+    signature = FlacSignature(path)
     while True:
         chunk = file.read(CHUNK_FRAMES)
         if chunk.shape[1] == 0:
@@ -125,9 +127,12 @@ def _read(path: Path, file: ReadableAudioFile, limit_frames: int) -> NDArray[np.
         frames += chunk.shape[1]
         if frames > limit_frames:
             raise _unusable(path, "is too long", f"at most {MAX_DECODED_S / 60:g} minutes")
+        signature.take(chunk)
         chunks.append(_fold(chunk))
     if not chunks:
-        raise _unusable(path, "holds no sound", "a file with at least one frame")
+        raise _unusable(path, "holds no sound", "must have at least one frame")
+    if signature.broken():
+        raise _unusable(path, "is damaged or cut off", "its samples must match its own signature")
     samples = np.concatenate(chunks)
     samples[~np.isfinite(samples)] = 0.0
     return np.clip(samples, -CEILING, CEILING, out=samples)

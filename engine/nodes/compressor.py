@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pedalboard
 
@@ -29,10 +30,10 @@ class Compressor:
     attack_ms: float = 10.0
     release_ms: float = 200.0
 
-    inputs = (Port("bus", 2),)
-    outputs = (Port("bus", 2),)
-    params: tuple[Param, ...] = ()
-    meters: tuple[Meter, ...] = ()
+    inputs: ClassVar = (Port("bus", 2),)
+    outputs: ClassVar = (Port("bus", 2),)
+    params: ClassVar[tuple[Param, ...]] = ()
+    meters: ClassVar[tuple[Meter, ...]] = ()
 
     def __post_init__(self) -> None:
         for name, lo, hi in (

@@ -1,6 +1,7 @@
 """Limiter: the last thing before the output, with look-ahead."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dsp.limiter import Limiter as LimiterKernel
 from engine.meters import Meter
@@ -17,10 +18,12 @@ class Limiter:
     lookahead_ms: float = 1.5
     release_ms: float = 80.0
 
-    inputs = (Port("bus", 2),)
-    outputs = (Port("bus", 2),)
-    params: tuple[Param, ...] = ()
-    meters: tuple[Meter, ...] = (Meter("reduction_db", "dB", "by how much the limiter turns down now"),)
+    inputs: ClassVar = (Port("bus", 2),)
+    outputs: ClassVar = (Port("bus", 2),)
+    params: ClassVar[tuple[Param, ...]] = ()
+    meters: ClassVar[tuple[Meter, ...]] = (
+        Meter("reduction_db", "dB", "by how much the limiter turns down now"),
+    )
 
     def build(self, ctx: BuildContext) -> "LimiterProcessor":
         """Make the processor."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,10 +22,10 @@ CHANNELS = ("left", "right")
 class OutputMeter:
     """BS.1770-5 loudness, falling peak and 300 ms RMS of a stereo bus."""
 
-    inputs = (Port("bus", 2),)
-    outputs = (Port("bus", 2),)
-    params: tuple[Param, ...] = ()
-    meters: tuple[Meter, ...] = (
+    inputs: ClassVar = (Port("bus", 2),)
+    outputs: ClassVar = (Port("bus", 2),)
+    params: ClassVar[tuple[Param, ...]] = ()
+    meters: ClassVar[tuple[Meter, ...]] = (
         Meter("peak", "", "falling sample peak, amplitude", CHANNELS),
         Meter("rms", "", "root mean square over 300 ms, amplitude", CHANNELS),
         Meter("momentary_lufs", "LUFS", "loudness of the last 400 ms"),

@@ -1,6 +1,7 @@
 """Mix: every track panned to the dry bus, and sent to the room. Pan: the same panning without the sum, for stems."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from dsp.mixing import COEFFICIENTS, OFF_DB, hold_peaks, mix, mix_targets, pan, 
 from dsp.units import ms_to_frames
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
+from engine.nodes.bank import TrackBank, moves
 from engine.params import Param
 from engine.spec import Block
 
@@ -19,21 +21,15 @@ PEAK_FALL_DB_PER_S = 24.0
 
 
 @dataclass(frozen=True)
-class Mix:
+class Mix(TrackBank):
     """Tracks → `dry` and `send`, both stereo buses.
 
     `mono[i]` says that track i plays the same on both lanes, which decides its panning law.
     """
 
-    tracks: tuple[str, ...]
     panning: tuple[float, ...]
     send_db: tuple[float, ...]
     mono: tuple[bool, ...]
-
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """One bank."""
-        return (Port("bank", 2 * len(self.tracks)),)
 
     @property
     def outputs(self) -> tuple[Port, ...]:
@@ -93,11 +89,11 @@ class _Panning:
             self.left = 0
             self.settled = True
 
-    def adopt(self, old: "_Panning", moves: list[tuple[int, int]]) -> None:
+    def adopt(self, old: "_Panning", kept: list[tuple[int, int]]) -> None:
         """Start every track that `old` had from where it is there."""
         mix_targets(*self.slots, self.mono, self.last, self.targets)
         self.now[:] = self.targets
-        for new, before in moves:
+        for new, before in kept:
             for row in range(COEFFICIENTS):
                 self.now[row, new] = old.now[row, before]
         start_ramp(self.now, self.targets, self.steps, self.length)
@@ -127,8 +123,7 @@ class MixProcessor(Processor):
     def can_adopt(self, old: Processor) -> bool:
         if not isinstance(old, MixProcessor):
             return False
-        before = {key: i for i, key in enumerate(old._panning.keys)}
-        self._moves = [(i, before[key]) for i, key in enumerate(self._panning.keys) if key in before]
+        self._moves = moves(self._panning.keys, old._panning.keys)
         return True
 
     def adopt(self, old: Processor) -> None:
@@ -145,7 +140,7 @@ class Pan:
 
     mix: Mix
 
-    meters: tuple[Meter, ...] = ()
+    meters: ClassVar[tuple[Meter, ...]] = ()
 
     @property
     def inputs(self) -> tuple[Port, ...]:

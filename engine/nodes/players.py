@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsp.playback import DROPPED, LATE, VOICES, play
+from dsp.playback import DROPPED, LATE, SOUNDING, play
+from dsp.units import ms_to_frames
 from engine.events import EVENT_FLOATS, EVENT_INTS
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
@@ -14,10 +15,16 @@ from engine.spec import Block
 TRACK_NUMBERS = 4096
 """Track numbers an event can name; a number stays with its track for as long as the show lasts."""
 
+LATE_ENTRY_MS = 5.0
+"""How long an event that came late, and so enters in its middle, rises."""
+
 
 @dataclass(frozen=True)
 class Players:
-    """A bank of stereo tracks, one for each of `numbers`, that plays what the event queue names."""
+    """A bank of stereo tracks, one for each of `numbers`, that plays what the event queue names.
+
+    `voices` is how many events can sound or wait for their start at once.
+    """
 
     numbers: tuple[int, ...]
     voices: int = 4096
@@ -35,7 +42,7 @@ class Players:
         """What sounds, and what could not."""
         return (
             Meter("voices", "", "events that sound now"),
-            Meter("dropped", "", "events that found no free voice"),
+            Meter("dropped", "", "events that were due and found no free voice"),
             Meter("late", "", "events that arrived after their first frame"),
         )
 
@@ -45,22 +52,24 @@ class Players:
 
 
 class PlayersProcessor(Processor):
-    """Voices keep the order in which they started, so sums do not depend on the quantum."""
+    """Voices are in the order of start and track, so sums depend neither on the quantum nor on the arrival."""
 
     def __init__(self, node: Players, ctx: BuildContext) -> None:
         self._lanes_of = np.full(TRACK_NUMBERS, -1, np.int64)
         self._lanes_of[list(node.numbers)] = np.arange(len(node.numbers))
+        self._entry_frames = ms_to_frames(LATE_ENTRY_MS, ctx.spec.rate_hz)
         self._queue = ctx.events
         self._clips = ctx.clips
-        self._voice_ints = np.zeros((node.voices, EVENT_INTS), np.int64)
+        self._voice_ints = np.zeros((node.voices, EVENT_INTS + 1), np.int64)
         self._voice_floats = np.zeros((node.voices, EVENT_FLOATS))
-        self._counts = np.zeros(3, np.int64)
+        self._counts = np.zeros(4, np.int64)
         self._meters = ctx.meter("voices"), ctx.meter("dropped"), ctx.meter("late")
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         play(
             outs[0],
             frame,
+            self._entry_frames,
             self._lanes_of,
             self._queue.counters,
             self._queue.ints,
@@ -72,7 +81,7 @@ class PlayersProcessor(Processor):
             self._clips.frames,
         )
         voices, dropped, late = self._meters
-        voices[0] = self._counts[VOICES]
+        voices[0] = self._counts[SOUNDING]
         dropped[0] = self._counts[DROPPED]
         late[0] = self._counts[LATE]
 

@@ -1,6 +1,7 @@
 """Room: pedalboard's Reverb as a wet-only return, set by what the room is like."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pedalboard
@@ -34,9 +35,9 @@ class Room:
     wet_level: float
     width: float
 
-    inputs = (Port("send", 2),)
-    outputs = (Port("return", 2),)
-    meters: tuple[Meter, ...] = ()
+    inputs: ClassVar = (Port("send", 2),)
+    outputs: ClassVar = (Port("return", 2),)
+    meters: ClassVar[tuple[Meter, ...]] = ()
 
     @property
     def params(self) -> tuple[Param, ...]:

@@ -1,6 +1,7 @@
 """Trims: the level of every track, ramped."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -8,7 +9,8 @@ from dsp.mixing import OFF_DB, level_gains
 from dsp.ramp import LaneRamp
 from dsp.units import ms_to_frames
 from engine.meters import Meter
-from engine.node import BuildContext, Port, Processor
+from engine.node import BuildContext, Processor
+from engine.nodes.bank import TrackBank, moves
 from engine.params import Param
 from engine.spec import Block
 
@@ -17,24 +19,13 @@ RAMP_MS = 20.0
 
 
 @dataclass(frozen=True)
-class Trims:
+class Trims(TrackBank):
     """Brings each track from the common `reference_db` its events have to its own level, both in LUFS."""
 
-    tracks: tuple[str, ...]
     level_db: tuple[float, ...]
     reference_db: float
 
-    meters: tuple[Meter, ...] = ()
-
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """One bank."""
-        return (Port("bank", 2 * len(self.tracks)),)
-
-    @property
-    def outputs(self) -> tuple[Port, ...]:
-        """One bank."""
-        return self.inputs
+    meters: ClassVar[tuple[Meter, ...]] = ()
 
     @property
     def params(self) -> tuple[Param, ...]:
@@ -80,8 +71,7 @@ class TrimsProcessor(Processor):
     def can_adopt(self, old: Processor) -> bool:
         if not isinstance(old, TrimsProcessor):
             return False
-        before = {key: i for i, key in enumerate(old._keys)}
-        self._moves = [(i, before[key]) for i, key in enumerate(self._keys) if key in before]
+        self._moves = moves(self._keys, old._keys)
         return True
 
     def adopt(self, old: Processor) -> None:

@@ -1,40 +1,31 @@
 """Unmask: tracks that matter less give way, in the bands that clash, while they clash, by at most 6 dB."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from dsp.unmask import MAX_CUT_DB
 from dsp.unmask import Unmask as UnmaskStage
 from engine.meters import Meter
-from engine.node import BuildContext, Port, Processor
+from engine.node import BuildContext, Processor
+from engine.nodes.bank import TrackBank, moves
 from engine.params import Param
 from engine.spec import Block
 
 
 @dataclass(frozen=True)
-class Unmask:
+class Unmask(TrackBank):
     """Bank → bank. `importance` (0…1) of each track decides who yields to whom."""
 
-    tracks: tuple[str, ...]
     importance: tuple[float, ...]
 
-    params: tuple[Param, ...] = (
+    params: ClassVar[tuple[Param, ...]] = (
         Param("amount", "", 0.0, 1.0, 1.0, "strength of the unmasking; 0 is off"),
         Param("max_cut_db", "dB", 0.0, MAX_CUT_DB, MAX_CUT_DB, "deepest cut of a track at any frequency"),
         Param("attack_ms", "ms", 1.0, 500.0, 20.0, "how fast cuts grow", curve="log"),
         Param("release_ms", "ms", 10.0, 3000.0, 200.0, "how fast cuts go back", curve="log"),
     )
-
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """One bank."""
-        return (Port("bank", 2 * len(self.tracks)),)
-
-    @property
-    def outputs(self) -> tuple[Port, ...]:
-        """One bank."""
-        return self.inputs
 
     @property
     def meters(self) -> tuple[Meter, ...]:
@@ -79,8 +70,9 @@ class UnmaskProcessor(Processor):
     def can_adopt(self, old: Processor) -> bool:
         if not isinstance(old, UnmaskProcessor) or old._stage.rate_hz != self._stage.rate_hz:
             return False
-        before = {key: i for i, key in enumerate(old._keys)}
-        self._sources[:] = [before.get(key, -1) for key in self._keys]
+        self._sources.fill(-1)
+        for now, before in moves(self._keys, old._keys):
+            self._sources[now] = before
         return True
 
     def adopt(self, old: Processor) -> None:
