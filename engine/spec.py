@@ -17,9 +17,6 @@ A stereo bus has lanes (L, R). A bank of T stereo tracks has lanes (L0 … LT-1,
 RATES_HZ = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 """The rates a stream may have. pedalboard's Reverb kills the interpreter at absurd ones, hence a closed list."""
 
-CEILING = 16.0
-"""What no sample may exceed, +24 dBFS: a guard against runaway, not a limiter."""
-
 QUANTA_FRAMES = (16, 2048)
 """The smallest and the largest quantum."""
 

@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 
+from dsp.guard import LIMIT_AMPLITUDE
 from engine.errors import SoundError
 from engine.media import AudioWriter, decode
 
@@ -154,18 +155,18 @@ def test_an_absurd_rate_is_taken(rate_hz: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate_hz", [RATE_HZ, 44_100])
 def test_a_bad_sample_gets_through(rate_hz: int, tmp_path: Path) -> None:
-    """NaN and both infinities become 0, ±1e30 becomes ±16, resampled too; the samples before are as without them."""
+    """NaN and both infinities become 0, ±1e30 becomes ±24 dBFS, resampled too; the samples before are as without them."""
     x = tone(rate_hz, 0.5, 2)
     good = decode(write(tmp_path, "float.wav", x, rate_hz), RATE_HZ)
     x[20_000, 0], x[20_001, 0], x[20_002, 1] = np.nan, np.inf, -np.inf
     x[20_003:20_100] = 1e30, -1e30
     y = decode(write(tmp_path, "float.wav", x, rate_hz), RATE_HZ)
     assert np.all(np.isfinite(y))
-    assert np.max(np.abs(y)) <= 16.0
+    assert np.max(np.abs(y)) <= LIMIT_AMPLITUDE
     assert np.max(np.abs(y[:15_000] - good[:15_000])) < 1e-6
     if rate_hz == RATE_HZ:
         assert y[20_000:20_003].tolist() == [[0.0, x[20_000, 1]], [0.0, x[20_001, 1]], [x[20_002, 0], 0.0]]
-        assert np.all(y[20_003:20_100] == [16.0, -16.0])
+        assert np.all(y[20_003:20_100] == np.float32([LIMIT_AMPLITUDE, -LIMIT_AMPLITUDE]))
 
 
 def wav(
@@ -251,6 +252,7 @@ FUZZ = """
 import sys
 from pathlib import Path
 import numpy as np
+from dsp.guard import LIMIT_AMPLITUDE
 from engine.errors import SoundError
 from engine.media import decode
 folder, rng = Path(sys.argv[1]), np.random.default_rng(440)
@@ -447,6 +449,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
+from dsp.guard import LIMIT_AMPLITUDE
 from engine.errors import SoundError
 from engine.media import AudioWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -8,6 +8,7 @@ import soxr
 from numpy.typing import NDArray
 from pedalboard.io import AudioFile, ReadableAudioFile
 
+from dsp.guard import LIMIT_AMPLITUDE, sanitise
 from engine.errors import Problem, SoundError
 from engine.media.flac import FlacSignature
 
@@ -15,9 +16,6 @@ FILE_RATES_HZ = (8_000, 384_000)
 MAX_CHANNELS = 8
 MAX_DECODED_S = 1_800.0
 MAX_FILE_BYTES = 200 * 2**20
-CEILING = 16.0
-"""Samples beyond +24 dBFS are clamped: some float files hold nonsense."""
-
 CHUNK_FRAMES = 1 << 16
 
 _DOWN = math.sqrt(0.5)
@@ -76,9 +74,11 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
     except (ValueError, RuntimeError) as error:
         raise _unusable(path, f"is not a sound this program can decode ({error})") from None
     if file_rate_hz != rate_hz:
-        samples = soxr.resample(samples, file_rate_hz, rate_hz, quality="VHQ")
-        np.clip(samples, -CEILING, CEILING, out=samples)
-    return np.ascontiguousarray(samples, np.float32)
+        samples = np.ascontiguousarray(
+            soxr.resample(samples, file_rate_hz, rate_hz, quality="VHQ"), np.float32
+        )
+        sanitise(samples, LIMIT_AMPLITUDE)
+    return samples
 
 
 def _check_wav(path: Path) -> None:
@@ -133,9 +133,9 @@ def _read(path: Path, file: ReadableAudioFile, limit_frames: int) -> NDArray[np.
         raise _unusable(path, "holds no sound", "must have at least one frame")
     if signature.broken():
         raise _unusable(path, "is damaged or cut off", "its samples must match its own signature")
-    samples = np.concatenate(chunks)
-    samples[~np.isfinite(samples)] = 0.0
-    return np.clip(samples, -CEILING, CEILING, out=samples)
+    samples = np.ascontiguousarray(np.concatenate(chunks), np.float32)
+    sanitise(samples, LIMIT_AMPLITUDE)
+    return samples
 
 
 def _fold(chunk: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import pedalboard
 
-from dsp.guard import sanitise
+from dsp.guard import LIMIT_AMPLITUDE, sanitise
 from engine.errors import GraphError
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.params import Param
-from engine.spec import CEILING, Block
+from engine.spec import Block
 
 TIME_CONSTANT_RATIO = 2.0 * math.pi
 """pedalboard's attack and release run 2 pi times as fast as the usual one-pole time constant of that length."""
@@ -65,7 +65,7 @@ class CompressorProcessor(Processor):
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         outs[0][:] = self._plugin.process(ins[0], self._rate_hz, reset=False)
-        if sanitise(outs[0], CEILING):
+        if sanitise(outs[0], LIMIT_AMPLITUDE):
             outs[0].fill(0.0)
             self._plugin.reset()
             self.faults += 1

@@ -7,13 +7,13 @@ import numpy as np
 import pedalboard
 
 from dsp.freeverb import room_size_to_rt60_s, rt60_to_room_size, tail_energy_db
-from dsp.guard import sanitise
+from dsp.guard import LIMIT_AMPLITUDE, sanitise
 from dsp.ramp import LaneRamp
 from dsp.units import db_to_amplitude, ms_to_frames
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.params import Param
-from engine.spec import CEILING, Block
+from engine.spec import Block
 
 RAMP_MS = 20.0
 """How long a change of the return's level takes; pedalboard ramps size, damping and width by itself, in 10 ms."""
@@ -78,7 +78,7 @@ class RoomProcessor(Processor):
             self._last = wanted
             self._set(*map(float, wanted))
         outs[0][:] = self._plugin.process(ins[0], self._rate_hz, reset=False)
-        if sanitise(outs[0], CEILING):
+        if sanitise(outs[0], LIMIT_AMPLITUDE):
             outs[0].fill(0.0)
             self._plugin.reset()
             self.faults += 1

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsp.blocks import fade
-from dsp.guard import sanitise
+from dsp.guard import LIMIT_AMPLITUDE, sanitise
 from engine.messages import Fault
 from engine.node import Processor
 from engine.rendering.plan import Plan, Step
 from engine.slots import Slots
-from engine.spec import CEILING, Block, StreamSpec
+from engine.spec import Block, StreamSpec
 
 SWAP_FADE_MS = 10.0
 """How long what leaves the graph fades out, and then what arrives fades in."""
@@ -101,7 +101,7 @@ class Renderer:
             np.copyto(out, plan.output)
         if self._stop_at is not None:
             fade(out, self.frame - self._stop_at, self._stop_fade_frames, True)
-        if sanitise(out, CEILING):
+        if sanitise(out, LIMIT_AMPLITUDE):
             self.faults.append(Fault("output", self.frame, "non-finite samples were muted"))
         self.frame += self.spec.quantum_frames
 
