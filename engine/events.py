@@ -1,7 +1,8 @@
 """Sound events and the queue they cross in: drawn ahead on the control side, started by frame on the engine side.
 
 One writer (control) and one reader (the players), each with its own counter; the same class over plain memory
-offline and over shared memory live. Events are pushed in the order of their start frames.
+offline and over shared memory live. Events may be pushed in any order: the queue only carries them, and the
+players sort them by start.
 """
 
 from typing import NamedTuple
@@ -21,9 +22,10 @@ class Event(NamedTuple):
     """One sounding of a clip on a track.
 
     The clip is read from `offset_frames` for `frames` frames, which must lie inside it, and starts at the
-    absolute frame `start_frame`. `gain` is an amplitude. A fade of `fade_in_frames` or `fade_out_frames` follows
-    a sine (equal power); `rho` is the correlation of the two sides of a cross-fade (0: equal power, 1: equal
-    gain), by which both gains are normalised so that the sum keeps its power.
+    absolute frame `start_frame`; an event that reaches the players later than that enters in its middle. `gain`
+    is an amplitude. A fade of `fade_in_frames` or `fade_out_frames` follows a sine (equal power); `rho` is the
+    correlation of the two sides of a cross-fade (0: equal power, 1: equal gain), by which both gains are
+    normalised so that the sum keeps its power.
     """
 
     start_frame: int
@@ -39,7 +41,7 @@ class Event(NamedTuple):
 
 
 class EventQueue:
-    """Single-producer single-consumer ring of events.
+    """Single-producer single-consumer ring of events, in any order of their starts.
 
     Attributes: `counters` int64 `[2]` (written, read: ever growing, one writer each), `ints` int64
     `[QUEUE_CAPACITY, 7]`, `floats` float64 `[QUEUE_CAPACITY, 3]`, columns in the order of `Event`.
@@ -59,7 +61,7 @@ class EventQueue:
         return QUEUE_CAPACITY - int(self.counters[0] - self.counters[1])
 
     def push(self, event: Event) -> bool:
-        """Append one event (control side); False when the queue is full."""
+        """Hand over one event (control side), whenever it starts; False when the queue is full."""
         if self.free == 0:
             return False
         written = int(self.counters[0])

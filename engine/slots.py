@@ -15,8 +15,8 @@ from engine.errors import GraphError
 Slots = NDArray[np.float64]
 """float64 `[n]`: the slots of one parameter or meter, one for each of its keys."""
 
-SLOT_CAPACITY = 16_384
-"""Slots of one table: 128 KiB, room for a bank of 1000 tracks with a dozen values each."""
+SLOT_CAPACITY = 32_768
+"""Slots of one table: 256 KiB, room for a bank of 1000 tracks with a dozen values each, and for an edit of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SlotMap:
-    """Where the slots of every (node, value) lie. Immutable: an edit makes a new map with `updated`."""
+    """Where the slots of every (node, value) lie. Immutable: an edit makes a new map with `updated`.
+
+    `reserved` are the places given up since the map was last `settled`: plans before the newest may still use them.
+    """
 
     spans: Mapping[tuple[str, str], Span] = field(default_factory=dict)
+    reserved: tuple[Span, ...] = ()
 
     def updated(self, wanted: Mapping[tuple[str, str], tuple[object, int]]) -> "SlotMap":
         """Return a map for `wanted` ((node, value) -> (key, count)) that moves nothing that stays.
 
+        Places given up stay reserved, over any number of edits, until the map is `settled`.
         Raises GraphError when `SLOT_CAPACITY` is exceeded.
         """
         kept = {
@@ -48,8 +53,9 @@ class SlotMap:
             for name, span in self.spans.items()
             if name in wanted and wanted[name] == (span.key, span.count)
         }
-        # Places given up in this edit stay unused until the next one: the old plan may still read them.
-        taken = sorted((s.start, s.start + s.count) for s in self.spans.values())
+        given_up = tuple(span for name, span in self.spans.items() if name not in kept)
+        reserved = self.reserved + given_up
+        taken = sorted((s.start, s.start + s.count) for s in (*kept.values(), *reserved))
         spans = dict(kept)
         for name, (key, count) in wanted.items():
             if name in kept:
@@ -57,7 +63,11 @@ class SlotMap:
             start = _first_fit(taken, count)
             spans[name] = Span(key, start, count)
             taken = sorted([*taken, (start, start + count)])
-        return SlotMap(spans)
+        return SlotMap(spans, reserved)
+
+    def settled(self) -> "SlotMap":
+        """Return this map with nothing reserved: for when the newest plan plays, and so no older one does."""
+        return SlotMap(self.spans)
 
     @property
     def used(self) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from dsp.guard import LIMIT_AMPLITUDE
-from engine.errors import SoundError
+from engine.errors import RoomtoneError, SoundError
 from engine.media import AudioWriter, decode
 
 RATE_HZ = 48_000
@@ -166,7 +166,7 @@ def test_a_bad_sample_gets_through(rate_hz: int, tmp_path: Path) -> None:
     assert np.max(np.abs(y[:15_000] - good[:15_000])) < 1e-6
     if rate_hz == RATE_HZ:
         assert y[20_000:20_003].tolist() == [[0.0, x[20_000, 1]], [0.0, x[20_001, 1]], [x[20_002, 0], 0.0]]
-        assert np.all(y[20_003:20_100] == np.float32([LIMIT_AMPLITUDE, -LIMIT_AMPLITUDE]))
+        assert np.all(y[20_003:20_100] == np.array([LIMIT_AMPLITUDE, -LIMIT_AMPLITUDE], np.float32))
 
 
 def wav(
@@ -446,36 +446,69 @@ def test_a_folder_without_permission_fails_late_or_with_a_traceback(tmp_path: Pa
 
 
 FULL_DISK = """
-import resource, signal, sys
+import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
-from dsp.guard import LIMIT_AMPLITUDE
-from engine.errors import SoundError
+from engine.errors import RoomtoneError
 from engine.media import AudioWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-for blocks in (40, 1):
-    try:
-        with AudioWriter(Path(sys.argv[1]), 48000) as writer:
-            for seed in range(blocks):
-                writer.write(np.random.default_rng(seed).uniform(-1, 1, (13_000, 2)).astype(np.float32))
-    except SoundError as error:
-        print(error)
+path = Path(sys.argv[1])
+frames_in_file = {".wav": 100_000 // 8, ".flac": 100_000 // 6}[path.suffix]
+noise = np.random.default_rng(440).uniform(-1, 1, (520_000, 2)).astype(np.float32)
+for frames in (520_000, *range(frames_in_file - 600, frames_in_file + 600, 40)):
+    for block in (128, 4096, frames):
+        try:
+            with AudioWriter(path, 48000) as writer:
+                for at in range(0, frames, block):
+                    writer.write(noise[at : min(frames, at + block)])
+        except RoomtoneError as error:
+            assert error.exit_code == 1
+            assert str(error) == f"{path}: cannot be written (File too large)", error
+            assert os.listdir(path.parent) == []
+            print("refused")
+        else:
+            assert frames < 520_000
+            import soundfile
+            written = soundfile.read(path, dtype="float32")[0]
+            assert written.shape == (frames, 2) and np.abs(written - noise[:frames]).max() <= 2**-23, frames
+            path.unlink()
+            print("whole")
 """
 
 
 @pytest.mark.parametrize("name", ["out.wav", "out.flac"])
 def test_a_full_disk_leaves_half_a_file_or_a_traceback(name: str, tmp_path: Path) -> None:
-    """Where a file may have 100 000 bytes, 520 000 frames are refused by name and nothing is left; so are 13 000."""
+    """Where a file may have 100 000 bytes, what is 5 % shorter is whole, what is longer is refused by name (exit code 1).
+
+    Nothing in between: no file with fewer frames, in blocks of 128 frames, of 4096 and all at once.
+    """
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / name)]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].startswith(f"{tmp_path / name}: cannot be written")
-    left = os.listdir(tmp_path)
-    if left:
-        assert left == [name]
-        assert soundfile.info(tmp_path / name).frames == 13_000
-    else:
-        assert len(done.stdout.splitlines()) == 2
+    outcomes = done.stdout.split()
+    assert len(outcomes) == 93
+    assert outcomes[0] == outcomes[-1] == "refused"
+    assert outcomes[3] == "whole"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_lost_frames_gets_its_name(tmp_path: Path) -> None:
+    """Where fewer frames are read back than were written, the new file is refused, and the old file stands."""
+    path = tmp_path / "out.wav"
+    path.write_bytes(b"precious")
+    writer = AudioWriter(path, RATE_HZ)
+    writer.write(noise(100_000))
+    writer._frames += 1
+    with pytest.raises(RoomtoneError, match="100000 of 100001 frames arrived"):
+        writer.close()
+    assert path.read_bytes() == b"precious"
+    assert os.listdir(tmp_path) == ["out.wav"]
+
+
+def test_a_writer_that_nobody_holds_leaves_its_part(tmp_path: Path) -> None:
+    """Its file goes with it."""
+    AudioWriter(tmp_path / "out.wav", RATE_HZ).write(noise(100))
+    assert os.listdir(tmp_path) == []

@@ -298,7 +298,7 @@ def test_a_fader_at_the_bottom_is_silence() -> None:
 )
 def test_a_compressor_setting_out_of_range_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(GraphError, match=field):
-        replace(Compressor(), **{field: value})  # type: ignore[arg-type]
+        replace(Compressor(), **{field: value})
 
 
 def test_the_compressor_runs_at_one_pole_time_constants() -> None:

@@ -176,11 +176,12 @@ def test_an_edit_moves_a_slot_or_loses_a_value(graphs: list[dict[str, tuple[str,
 
 
 def test_an_edit_overwrites_what_the_old_plan_still_reads() -> None:
-    """The slots of a node that is gone hold their values until the next edit; new ones lie elsewhere."""
+    """The slots of a node that is gone hold their values until the map is settled; new ones lie elsewhere."""
     old = ParamTable.of([("a", (keyed("p", ("x", "y"), 1.0),))])
     new = ParamTable.of([("b", (keyed("p", ("x", "y"), 2.0),))], old)
     assert old.slot_map.spans["a", "p"].of(new.memory).tolist() == [1.0, 1.0]
     assert new.slot_map.spans["b", "p"].of(new.memory).tolist() == [2.0, 2.0]
+    new.slot_map = new.slot_map.settled()
     later = ParamTable.of([("c", (keyed("p", ("x", "y"), 3.0),))], new)
     assert later.slot_map.spans["c", "p"].start == old.slot_map.spans["a", "p"].start
 

@@ -2,6 +2,8 @@
 
 import tracemalloc
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dsp.playback import DROPPED, LATE, VOICES, play
+from dsp.playback import DROPPED, ENTRY, LATE, SOUNDING, START, TRACK, VOICES, play
 from engine.clips import ClipStore
 from engine.events import EVENT_FLOATS, EVENT_INTS, QUEUE_CAPACITY, Event, EventQueue
 
@@ -18,6 +20,7 @@ Samples = NDArray[np.float32]
 TRACKS = 3
 CLIP_FRAMES = (1, 2, 37, 700, 2500)
 END = 6000
+ENTRY_FRAMES = 240
 
 
 def noise(frames: int, seed: int = 440, level: float = 0.1) -> Samples:
@@ -37,9 +40,9 @@ class Bank:
         self.queue = EventQueue()
         self.lanes_of = np.full(16, -1, np.int64)
         self.lanes_of[:tracks] = np.arange(tracks)
-        self.voice_ints = np.zeros((voices, EVENT_INTS), np.int64)
+        self.voice_ints = np.zeros((voices, EVENT_INTS + 1), np.int64)
         self.voice_floats = np.zeros((voices, EVENT_FLOATS))
-        self.counts = np.zeros(3, np.int64)
+        self.counts = np.zeros(4, np.int64)
         self.tracks = tracks
 
     def play(self, out: Samples, frame: int) -> None:
@@ -49,6 +52,7 @@ class Bank:
         play(
             out,
             frame,
+            ENTRY_FRAMES,
             self.lanes_of,
             queue.counters,
             queue.ints,
@@ -238,7 +242,7 @@ def test_a_track_that_leaves_the_bank_goes_on_sounding() -> None:
 
 
 def test_a_late_event_starts_over_or_is_not_counted() -> None:
-    """Two of three events came late: they go on as if in time from frame 256 on, and `late` is 2."""
+    """Two of three events came late: from 240 frames after their entry on they are as in time; `late` is 2."""
     events = [
         Event(0, 0, 4, 0, 2500, 600, 0),
         Event(255, 1, 3, 0, 700, 0, 100),
@@ -251,7 +255,41 @@ def test_a_late_event_starts_over_or_is_not_counted() -> None:
     out = np.zeros((1024, 2 * TRACKS), np.float32)
     bank.play(out, 256)
     assert bank.counts[LATE] == 2
-    assert out.tobytes() == Bank().run(events, [1280])[256:].tobytes()
+    in_time = Bank().run(events, [1280])[256:]
+    assert out[ENTRY_FRAMES:].tobytes() == in_time[ENTRY_FRAMES:].tobytes()
+    assert np.array_equal(out[:, [2, TRACKS + 2]], in_time[:, [2, TRACKS + 2]])
+    rise = (np.arange(ENTRY_FRAMES) + 0.5)[:, None] / ENTRY_FRAMES
+    assert np.max(np.abs(out[:ENTRY_FRAMES, :2] - rise * in_time[:ENTRY_FRAMES, :2])) < 1e-7
+
+
+@pytest.mark.parametrize("quantum", [16, 100, 128, 1000])
+def test_a_late_event_clicks_or_its_rise_hangs_on_the_quantum(quantum: int) -> None:
+    """A constant clip entered 1000 frames late never steps by more than 1/240, in any quantum, and is full after."""
+    ones = np.ones((5000, 2), np.float32)
+    bank = Bank([ones])
+    bank.queue.push(Event(0, 0, 0, 0, 5000, 0, 0))
+    blocks = []
+    for frame in range(1000, 2000, quantum):
+        out = np.zeros((quantum, 2 * TRACKS), np.float32)
+        bank.play(out, frame)
+        blocks.append(out)
+    heard = np.concatenate(blocks)[:, 0].astype(np.float64)
+    assert np.max(np.diff(heard, prepend=0.0)) < 1.001 / ENTRY_FRAMES
+    assert np.all(np.diff(heard[:ENTRY_FRAMES]) > 0.0)
+    assert np.all(heard[ENTRY_FRAMES:] == 1.0)
+
+
+def test_a_late_event_with_little_left_is_cut_off_or_too_loud() -> None:
+    """100 frames before its end, inside its own fade out, an event is the product of rise and fade."""
+    event = Event(0, 0, 3, 0, 700, 0, 300)
+    bank = Bank()
+    bank.queue.push(event)
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 600)
+    rise = (np.arange(100) + 0.5) / ENTRY_FRAMES
+    assert np.max(np.abs(out[:100, 0] - rise * twin([event], 700)[600:, 0])) < 1e-7
+    assert not out[100:].any()
+    assert bank.counts[VOICES] == 0
 
 
 def test_an_event_that_came_after_its_end_sounds() -> None:
@@ -261,7 +299,7 @@ def test_an_event_that_came_after_its_end_sounds() -> None:
     out = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(out, 700)
     assert np.all(out == 0.0)
-    assert (bank.counts[VOICES], bank.counts[LATE]) == (0, 1)
+    assert (bank.counts[VOICES], bank.counts[SOUNDING], bank.counts[LATE]) == (0, 0, 1)
 
 
 def test_a_full_voice_table_overflows_or_mutes_those_that_sound() -> None:
@@ -278,6 +316,127 @@ def test_a_full_voice_table_overflows_or_mutes_those_that_sound() -> None:
     bank.play(out, 1152)
     assert np.array_equal(out[:100, [1, TRACKS + 1]], CLIPS[3][:100])
     assert bank.counts[DROPPED] == 6
+
+
+def test_a_full_table_loses_what_is_not_due_or_blocks_what_is() -> None:
+    """With 2 voices taken until frame 300, one event waits in the queue and is heard, one is due and is dropped."""
+    bank = Bank(voices=2)
+    lasting = [Event(0, 0, 4, 0, 300, 0, 0), Event(0, 1, 4, 0, 300, 0, 0)]
+    due, later = Event(130, 2, 3, 0, 100, 0, 0), Event(400, 2, 3, 0, 100, 0, 0)
+    bank.run(lasting, [128])
+    bank.queue.push(due)
+    bank.queue.push(later)
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 128)
+    assert bank.queue.counters.tolist() == [4, 3]
+    assert (bank.counts[VOICES], bank.counts[DROPPED]) == (2, 1)
+    heard = [out.copy()]
+    for frame in (256, 384):
+        bank.play(out, frame)
+        heard.append(out.copy())
+    assert bank.queue.counters.tolist() == [4, 4]
+    assert bank.counts[DROPPED] == 1
+    assert bank.counts[LATE] == 0
+    alone = Bank().run([*lasting, later], [128] * 4)[128:]
+    assert np.concatenate(heard).tobytes() == alone.tobytes()
+
+
+def test_an_event_that_is_over_takes_a_voice_from_another() -> None:
+    """In a table of 1, full, an event that came after its end is late and not dropped."""
+    bank = Bank(voices=1)
+    bank.run([Event(0, 0, 4, 0, 2500, 0, 0)], [1024])
+    bank.queue.push(Event(0, 1, 3, 0, 700, 0, 0))
+    bank.play(np.zeros((128, 2 * TRACKS), np.float32), 1024)
+    assert (bank.counts[VOICES], bank.counts[DROPPED], bank.counts[LATE]) == (1, 0, 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 50),
+    cuts=st.sets(st.integers(1, END - 1), max_size=20),
+    order=st.randoms(use_true_random=False),
+    lead=st.sampled_from([0, 1, 300, END]),
+)
+def test_the_order_of_arrival_changes_a_bit(seed: int, cuts: set[int], order: Random, lead: int) -> None:
+    """Events shuffled, in time by any lead, in any partition into quanta, give the bytes of one sorted quantum."""
+    # Only events of one track at one frame keep to the order in which they came.
+    events = list({(e.start_frame, e.track): e for e in random_events(seed, 40)}.values())
+    arrivals = list(events)
+    order.shuffle(arrivals)
+    moments = [order.randint(0, max(0, e.start_frame - lead)) for e in arrivals]
+    edges = [0, *sorted(cuts), END]
+    bank = Bank()
+    blocks = []
+    for begin, end in pairwise(edges):
+        for event, moment in zip(arrivals, moments, strict=True):
+            # Pushed before the quantum that holds the moment, so never late.
+            if begin <= moment < end:
+                assert bank.queue.push(event)
+        block = np.zeros((end - begin, 2 * TRACKS), np.float32)
+        bank.play(block, begin)
+        blocks.append(block)
+        table = bank.voice_ints[: bank.counts[VOICES], [START, TRACK]].tolist()
+        assert table == sorted(table)
+    assert bank.counts[LATE] == 0
+    assert np.concatenate(blocks).tobytes() == Bank().run(events, [END]).tobytes()
+
+
+def test_events_alike_in_start_and_track_leave_the_order_of_arrival() -> None:
+    """Of 5 with the same start and track, pushed among others, the table has the clips 0 to 4 in this order."""
+    bank = Bank()
+    for clip in range(5):
+        bank.queue.push(Event(5000 - clip, 0, 0, 0, 1, 0, 0))
+        bank.queue.push(Event(3000, 1, clip, 0, 1, 0, 0))
+        bank.queue.push(Event(3000, clip % 2 * 2, 0, 0, 1, 0, 0))
+    bank.play(np.zeros((128, 2 * TRACKS), np.float32), 0)
+    rows = [row[:3] for row in bank.voice_ints[:15].tolist()]
+    assert [clip for start, track, clip in rows if (start, track) == (3000, 1)] == [0, 1, 2, 3, 4]
+    assert [row[:2] for row in rows] == sorted(row[:2] for row in rows)
+
+
+def test_an_event_behind_one_far_away_is_lost() -> None:
+    """Pushed behind one for frame 96 000, one for frame 4800 is heard from frame 4800 on, and the first in its turn."""
+    bank = Bank()
+    first, second = Event(96_000, 0, 3, 0, 700, 0, 0), Event(4800, 1, 3, 0, 700, 0, 0)
+    heard = bank.run([first, second], [128] * 800)
+    assert np.flatnonzero(heard[:, 1]).tolist() == list(range(4800, 5500))
+    assert np.flatnonzero(heard[:, 0]).tolist() == list(range(96_000, 96_700))
+    assert (bank.counts[LATE], bank.counts[DROPPED]) == (0, 0)
+
+
+def test_a_track_that_comes_later_has_lost_its_events() -> None:
+    """An event of a track without a lane is silent; from the quantum with the lane on it is heard, in phase."""
+    bank = Bank()
+    bank.lanes_of[2] = -1
+    assert not bank.run([Event(0, 2, 4, 0, 2500, 0, 0), Event(300, 2, 3, 0, 700, 0, 0)], [128]).any()
+    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (2, 1)
+    bank.lanes_of[2] = 2
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 128)
+    assert np.array_equal(out[:, [2, TRACKS + 2]], CLIPS[4][128:256])
+    bank.play(out, 256)
+    assert np.array_equal(out[44:, [2, TRACKS + 2]], CLIPS[4][300:384] + CLIPS[3][:84])
+    assert bank.counts[LATE] == 0
+
+
+def test_a_warm_up_takes_events_or_writes_the_counters() -> None:
+    """A run at frame -2^62, takes nothing from the queue, not even what starts in it."""
+    bank = Bank()
+    never = -(2**62)
+    bank.queue.push(Event(0, 0, 3, 0, 700, 0, 0))
+    bank.queue.push(Event(never, 0, 3, 0, 700, 0, 0))
+    bank.play(np.zeros((128, 2 * TRACKS), np.float32), never)
+    assert bank.queue.counters.tolist() == [2, 0]
+    assert not bank.counts.any()
+
+
+def test_an_event_in_time_rises_where_it_enters() -> None:
+    """The frame of entry is the start for an event in time, and the frame of the quantum for a late one."""
+    bank = Bank()
+    for start in (1023, 1024, 1100, 9000):
+        bank.queue.push(Event(start, 0, 4, 0, 2500, 0, 0))
+    bank.play(np.zeros((128, 2 * TRACKS), np.float32), 1024)
+    assert bank.voice_ints[:4, ENTRY].tolist() == [1024, 1024, 1100, 9000]
 
 
 def test_a_full_queue_loses_events() -> None:
@@ -308,17 +467,20 @@ def test_the_queue_forgets_or_repeats_events_where_it_wraps() -> None:
 
 
 def test_an_event_starts_in_the_wrong_quantum() -> None:
-    """Events at frames 127 and 128 start there, on either side of a border; one at 2^40 waits."""
+    """Events at frames 127 and 128 start there, on either side of a border; one at 2^40 waits in the table."""
     events = [Event(127, 0, 3, 0, 10, 0, 0), Event(128, 1, 3, 0, 10, 0, 0), Event(1 << 40, 2, 3, 0, 10, 0, 0)]
     bank = Bank()
     first = bank.run(events, [128])
     assert np.flatnonzero(first[:, 0]).tolist() == [127]
-    assert bank.queue.counters.tolist() == [3, 1]
+    assert bank.queue.counters.tolist() == [3, 3]
+    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (3, 1)
     second = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(second, 128)
     assert np.flatnonzero(second[:, 0]).tolist() == list(range(9))
     assert np.flatnonzero(second[:, 1]).tolist() == list(range(10))
-    assert bank.queue.counters.tolist() == [3, 2]
+    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (1, 2)
+    bank.play(second, 256)
+    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (1, 0)
 
 
 def test_a_voice_is_held_beyond_its_last_frame() -> None:

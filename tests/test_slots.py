@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import GraphError
-from engine.slots import SLOT_CAPACITY, SlotMap
+from engine.slots import SLOT_CAPACITY, SlotMap, Span
 
 WANTED = st.dictionaries(
     st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("pq")),
@@ -35,19 +35,52 @@ def test_a_slot_moves_or_overlaps(edits: list[dict[tuple[str, str], tuple[object
         assert slots.used == max(owners, default=-1) + 1
 
 
+@settings(max_examples=150, deadline=None)
+@given(edits=st.lists(st.tuples(WANTED, st.booleans()), min_size=1, max_size=12))
+def test_a_place_is_given_away_while_an_older_plan_may_play(
+    edits: list[tuple[dict[tuple[str, str], tuple[object, int]], bool]],
+) -> None:
+    """No slot belongs to two different values among all the maps made since the last `settled`."""
+    slots = SlotMap()
+    maps = [slots]
+    for wanted, settled in edits:
+        slots = slots.updated(wanted)
+        maps.append(slots)
+        if settled:
+            slots = slots.settled()
+            assert slots.spans == maps[-1].spans
+            assert slots.reserved == ()
+            maps = [slots]
+        owners: dict[int, tuple[tuple[str, str], Span]] = {}
+        for plan in maps:
+            for name, span in plan.spans.items():
+                for slot in range(span.start, span.start + span.count):
+                    assert owners.setdefault(slot, (name, span)) == (name, span)
+
+
+def test_a_place_given_up_two_edits_ago_is_taken() -> None:
+    """What the first of three plans had stays free of others until the map is settled, and is used again after."""
+    first = SlotMap().updated({("a", "p"): (0, 10), ("b", "p"): (0, 10)})
+    second = first.updated({("b", "p"): (0, 10)})
+    third = second.updated({("b", "p"): (0, 10), ("c", "p"): (0, 10)})
+    assert third.spans["c", "p"].start == 20
+    fourth = third.settled().updated({("b", "p"): (0, 10), ("c", "p"): (0, 10), ("d", "p"): (0, 10)})
+    assert fourth.spans["d", "p"].start == 0
+
+
 def test_slots_leak_over_many_edits() -> None:
-    """1000 edits that alternate between two graphs of 100 slots never use more than 300."""
+    """1000 settled edits that alternate between two graphs of 100 slots never use more than 300."""
     slots = SlotMap().updated({("a", "p"): (0, 60), ("b", "p"): (0, 40)})
     assert slots.used == 100
     for edit in range(1, 1001):
-        slots = slots.updated({("a", "p"): (edit % 2, 60), ("b", "p"): (0, 40)})
+        slots = slots.settled().updated({("a", "p"): (edit % 2, 60), ("b", "p"): (0, 40)})
         assert slots.used <= 300
 
 
 def test_more_slots_than_there_are_lie_outside_the_memory() -> None:
-    """16 384 slots fit exactly; one more is refused and the old map goes on."""
+    """32 768 slots fit exactly; one more is refused and the old map goes on."""
     full = SlotMap().updated({("a", "p"): (0, SLOT_CAPACITY)})
-    assert full.used == SLOT_CAPACITY == 16_384
-    with pytest.raises(GraphError, match="more than 16384"):
+    assert full.used == SLOT_CAPACITY == 32_768
+    with pytest.raises(GraphError, match="more than 32768"):
         full.updated({("a", "p"): (0, SLOT_CAPACITY), ("b", "p"): (0, 1)})
     assert full.used == SLOT_CAPACITY
