@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+
+from engine.control.bounce import _Faults
+from engine.messages import Fault
 
 COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
 TINY = "title: Tiny\nduration: 0.5\natmo: {sound: synth:wind}\nobjects: [{label: bell}]\n"
@@ -86,6 +90,7 @@ BAD = [
     (("render", "tiny.yaml", "-o", "no/such/folder/o.wav"), "cannot be written"),
     (("render", "tiny.yaml", "--rate", "12345"), "rate: 12345 Hz is not a usual rate; one of 8000"),
     (("render", "tiny.yaml", "--quantum", "8"), "quantum: a quantum of 8 frames; must be 16 to 2048"),
+    (("render", "tiny.yaml", "--quantum", "0"), "quantum: a quantum of 0 frames; must be 16 to 2048"),
     (("render", "tiny.yaml", "--duration", "-1"), "duration: -1 seconds; more than 0"),
     (("render", "tiny.yaml", "--duration", "nan"), "duration: nan seconds"),
     (("render", "tiny.yaml", "--endless"), "give --duration SECONDS"),
@@ -96,6 +101,11 @@ BAD = [
     (("scene", "check", "typo.yaml", "nope.yaml"), "nope.yaml: no such scene file"),
     (("play", "typo.yaml"), "did you mean `importance`?"),
     (("play", "tiny.yaml", "--record", "take.xyz", "--driver", "null"), "cannot write .xyz"),
+    (("play", "tiny.yaml", "--record", "no/such/folder/o.wav", "--driver", "null"), "cannot be written"),
+    (("play", "tiny.yaml", "--duration", "inf"), "duration: inf seconds; 0.1 to 86400"),
+    (("play", "tiny.yaml", "--duration", "nan"), "duration: nan seconds; 0.1 to 86400"),
+    (("play", "tiny.yaml", "--duration", "1e15"), "duration: 1e+15 seconds; 0.1 to 86400"),
+    (("play", "tiny.yaml", "--duration", "0.01"), "duration: 0.01 seconds; 0.1 to 86400"),
     (("dance",), "No such command 'dance'"),
 ]
 
@@ -163,29 +173,163 @@ def test_play_on_the_null_clock_keeps_the_pace_and_says_why(scene: Path, no_audi
     assert "roomtone devices" in report["notices"][0] or "PortAudio library" in report["notices"][0]
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(scene: Path, name: str) -> None:
-    """Exit code 0; the recording ends below -80 dBFS and without a step above -60 dBFS in its last 50 ms."""
+def start_play(scene: Path) -> "subprocess.Popen[str]":
+    """Play and record; SIGINT is taken even where the test run itself ignores it."""
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);" + COMMAND[-1]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", code, "play", "tiny.yaml", "--driver", "null", "--record", "take.wav"],
         cwd=scene.parent,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:
+    """Return when more than a second is in the recording."""
     part = None
     until_s = time.monotonic() + 90.0
     while part is None or part.stat().st_size < 400_000:
         assert process.poll() is None
         assert time.monotonic() < until_s
-        part = next(iter(scene.parent.glob(".take*")), None)
+        part = next(iter(folder.glob(".take*")), None)
         time.sleep(0.05)
-    process.send_signal(getattr(signal, name))
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "gap_s"),
+    [
+        (("SIGINT",), 0.0),
+        (("SIGTERM",), 0.0),
+        (("SIGHUP",), 0.0),
+        (("SIGINT", "SIGINT"), 0.02),
+        (("SIGINT", "SIGINT"), 0.06),
+        (("SIGTERM", "SIGHUP", "SIGINT"), 0.04),
+    ],
+)
+def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(
+    scene: Path, names: tuple[str, ...], gap_s: float
+) -> None:
+    """Exit code 0, however many come; the recording ends below -80 dBFS and without a step above -60 dBFS in its
+    last 50 ms.
+    """
+    process = start_play(scene)
+    wait_for_recording(process, scene.parent)
+    for name in names:
+        process.send_signal(getattr(signal, name))
+        time.sleep(gap_s)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
     assert "wrote take.wav" in output
     samples = soundfile.read(scene.parent / "take.wav")[0]
     assert len(samples) > 48_000
     assert np.abs(samples[-16:]).max() < 1e-4
+    assert np.abs(np.diff(samples[-2400:], axis=0)).max() < 1e-3
     assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "tiny.yaml"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_before_it_plays_leaves_no_file(scene: Path, name: str) -> None:
+    """From the start of the engine process until it has built its graph: exit code 130."""
+    process = start_play(scene)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        pytest.skip("the system does not tell which children a process has")
+    until_s = time.monotonic() + 90.0
+    while not children.read_text():
+        assert process.poll() is None
+        assert time.monotonic() < until_s
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert errors.strip().endswith("roomtone: interrupted; nothing was written")
+    assert [p.name for p in scene.parent.iterdir()] == ["tiny.yaml"]
+
+
+def test_what_was_played_until_the_engine_died_is_kept(scene: Path) -> None:
+    """Exit code 1, and the message says where the recording is."""
+    process = start_play(scene)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for_recording(process, scene.parent)
+    if not children.exists():
+        process.kill()
+        pytest.skip("the system does not tell which children a process has")
+    for child in children.read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1, errors
+    assert "what was played until then is in take.wav" in errors
+    assert soundfile.info(scene.parent / "take.wav").frames > 48_000
+    assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "tiny.yaml"]
+
+
+@pytest.mark.parametrize("arguments", [("scene", "schema"), ("scene", "sounds"), ("--help",)])
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """As in `roomtone scene schema | head -1`: exit code 0 and not a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120.0,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_devices_lists_outputs_under_headings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An input is not listed; brackets in a name are not taken for markup."""
+    from engine.cli.devices import devices
+    from engine.host.devices import DeviceInfo
+
+    speakers = DeviceInfo("speakers [usb]", "ALSA", 2, 0, 48_000.0, 0.005, 0.02, True)
+    microphone = DeviceInfo("microphone", "ALSA", 0, 1, 48_000.0, 0.005, 0.02, False)
+    monkeypatch.setattr("engine.host.devices.list_devices", lambda: [microphone, speakers])
+    monkeypatch.setenv("COLUMNS", "120")
+    devices()
+    table = capsys.readouterr().out
+    assert "Latency (ms)" in table
+    assert "speakers [usb]" in table
+    assert "microphone" not in table
+    devices(as_json=True)
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["speakers [usb]"]
+
+
+def test_a_sound_with_a_number_sign_is_credited_by_its_whole_name(scene: Path) -> None:
+    """Further soundings of one sound are one credit."""
+    rng = np.random.default_rng(440)
+    soundfile.write(scene.parent / "car#2.wav", 0.1 * rng.standard_normal(24_000), 48_000)
+    bird = "{label: bird, sound: synth:bird, schedule: {kind: random, gap: [0, 1]}}"
+    objects = f"[{{label: car, sound: car#2.wav}}, {bird}]"
+    scene.write_text(f"duration: 0.5\natmo: {{sound: synth:wind}}\nobjects: {objects}\n")
+    report = as_json(run("render", "tiny.yaml", "--json", cwd=scene.parent))
+    assert [line.split(": ")[0] for line in report["credits"]] == ["car#2.wav", "synth:bird", "synth:wind"]
+
+
+def test_params_finds_sounds_in_a_library(scene: Path, tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    soundfile.write(tmp_path / "library" / "own.wav", np.full(24_000, 0.1), 48_000)
+    scene.write_text("objects: [{label: mine, sound: own.wav}]\n")
+    done = run("scene", "params", "tiny.yaml", "--library", "library", "--json", cwd=scene.parent)
+    assert "mix.mine.panning" in [row["name"] for row in as_json(done)]
+
+
+def test_of_many_faults_the_first_hundred_are_told() -> None:
+    faults = _Faults()
+    for frame in range(250):
+        faults.take(deque([Fault("room", frame, "non-finite output")]))
+    told = faults.told()
+    assert len(told) == 101
+    assert told[99] == "room at frame 99: non-finite output"
+    assert told[100] == "and 150 more"

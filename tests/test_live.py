@@ -1,5 +1,6 @@
 """Live equals offline: what is played, on a device or without one, is what is rendered, sample for sample."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -12,7 +13,7 @@ import soundfile
 
 from engine.control.bounce import bounce
 from engine.control.show import Show
-from engine.errors import HostError, ParamError
+from engine.errors import HostError, InputError, ParamError, RoomtoneError
 from engine.host.protocol import DriverName
 from tests.conftest import JackServer
 from tests.scenes import small
@@ -54,7 +55,9 @@ def test_a_parameter_turned_live_is_heard_and_a_bad_value_is_refused(tmp_path: P
         show.wait(1.0)
     samples = soundfile.read(path)[0]
     assert np.abs(samples[: turned // 2]).max() > 1e-3
-    assert np.abs(samples[turned + 24_000 :]).max() < 1e-4
+    settled = samples[turned + 24_000 :]
+    assert len(settled) > 4800
+    assert np.abs(settled).max() < 1e-4
 
 
 def test_meters_and_transport_can_be_read_while_it_plays() -> None:
@@ -100,3 +103,45 @@ def test_what_cannot_be_recorded_is_refused_before_anything_plays(tmp_path: Path
         Show(small(), driver="null", record=tmp_path / "take.xyz")
     time.sleep(0.1)
     assert segments() <= before
+
+
+def test_a_show_that_is_never_started_leaves_no_file(tmp_path: Path) -> None:
+    show = Show(small(), driver="null", record=tmp_path / "take.wav")
+    assert list(tmp_path.iterdir()) == []
+    show.close()
+    assert list(tmp_path.iterdir()) == []
+    assert show.recording is None
+
+
+def test_a_start_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    show = Show(small(), driver="null", record=tmp_path / "take.wav")
+    os.kill(show._engine.pid, signal.SIGKILL)
+    with pytest.raises(HostError), show:
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_may_be_named_by_a_string(tmp_path: Path) -> None:
+    with Show(small(), driver="null", record=str(tmp_path / "take.flac")) as show:
+        show.wait(0.3)
+    assert show.recording == tmp_path / "take.flac"
+    assert soundfile.info(show.recording).frames > 4800
+
+
+def test_a_full_disk_is_told_and_the_show_ends(tmp_path: Path) -> None:
+    """The reason is kept, and no file is left."""
+    with Show(small(), driver="null", record=tmp_path / "take.wav") as show:
+        assert show._recorder is not None
+        assert show._recorder._writer is not None
+        show._recorder._writer._bytes.error = OSError(errno.ENOSPC, "No space left on device")
+        with pytest.raises(RoomtoneError, match=r"take\.wav: cannot be written \(No space left on device"):
+            show.wait(10.0)
+    assert show.recording is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wish", [{"seed": 7}, {"rate_hz": 44_100}])
+def test_a_composition_keeps_its_own_seed_and_rate(wish: dict[str, int]) -> None:
+    """Another one is refused, not ignored."""
+    with pytest.raises(InputError, match=f"{next(iter(wish))}: a composition has its own"):
+        Show(small(), seed=wish.get("seed"), rate_hz=wish.get("rate_hz"), driver="null")

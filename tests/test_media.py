@@ -155,7 +155,7 @@ def test_an_absurd_rate_is_taken(rate_hz: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate_hz", [RATE_HZ, 44_100])
 def test_a_bad_sample_gets_through(rate_hz: int, tmp_path: Path) -> None:
-    """NaN and both infinities become 0, ±1e30 becomes ±24 dBFS, resampled too; the samples before are as without them."""
+    """NaN and both infinities become 0, ±1e30 becomes ±24 dBFS, resampled too; the samples before stay."""
     x = tone(rate_hz, 0.5, 2)
     good = decode(write(tmp_path, "float.wav", x, rate_hz), RATE_HZ)
     x[20_000, 0], x[20_001, 0], x[20_002, 1] = np.nan, np.inf, -np.inf
@@ -479,9 +479,9 @@ for frames in (520_000, *range(frames_in_file - 600, frames_in_file + 600, 40)):
 
 @pytest.mark.parametrize("name", ["out.wav", "out.flac"])
 def test_a_full_disk_leaves_half_a_file_or_a_traceback(name: str, tmp_path: Path) -> None:
-    """Where a file may have 100 000 bytes, what is 5 % shorter is whole, what is longer is refused by name (exit code 1).
+    """Where a file may have 100 000 bytes, what fits is whole, what is longer is refused by name (exit code 1).
 
-    Nothing in between: no file with fewer frames, in blocks of 128 frames, of 4096 and all at once.
+    There is never a file with fewer frames, written in blocks of 128 frames, of 4096 and all at once.
     """
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / name)]
     done = subprocess.run(

@@ -1,11 +1,11 @@
 """The command as a whole: its verbs, and what every error looks like."""
 
-import os
 import sys
 
 import typer
 
 from engine.cli import devices, play, render, scene
+from engine.cli.common import abandon_output
 from engine.errors import RoomtoneError
 
 app = typer.Typer(
@@ -48,7 +48,10 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"roomtone: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone (`roomtone … | head`): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as leaving:
+        # typer and rich turn a BrokenPipeError into exit code 1. The reader of our output has gone
+        # (`roomtone … | head`): nothing is wrong.
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        abandon_output()
         sys.exit(0)

@@ -1,5 +1,6 @@
 """What the verbs share: finding the scene, progress on standard error, compiling on the first run."""
 
+import os
 import re
 import signal
 import sys
@@ -78,18 +79,61 @@ class Interrupted(RoomtoneError):
     exit_code = 130
 
 
+class StopRequest:
+    """The user's wish to end: the first SIGINT, SIGTERM or SIGHUP; all further ones are ignored.
+
+    While `raises` is set it is a KeyboardInterrupt, for what cannot look at `requested` now and then. Signals
+    that were ignored when the program started, as under `nohup`, stay so.
+    """
+
+    def __init__(self) -> None:
+        self.raises = True
+        self.requested = False
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        self._numbers = [n for n in numbers if signal.getsignal(n) != signal.SIG_IGN]
+        for number in self._numbers:
+            signal.signal(number, self._note)
+
+    def _note(self, *_: Any) -> None:
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
+        self.requested = True
+        if self.raises:
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C and a polite request to end into one line and exit code 130."""
-
-    def end(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+def interruptible() -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C, hang-up or polite request to end into one line and exit code 130."""
+    stop = StopRequest()
     try:
-        yield
+        yield stop
     except KeyboardInterrupt:
         raise Interrupted("interrupted; nothing was written") from None
+
+
+def abandon_output() -> None:
+    """Let what is still printed go nowhere, because nobody reads it any more."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as wide as the terminal, long cells folded."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        # As plain text: a device's name may hold brackets, which are markup in a string.
+        table.add_row(*map(Text, row))
+    Console().print(table)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from engine.cli.common import JsonOption
+from engine.cli.common import JsonOption, print_table
 
 HELP = "List the audio outputs, as `--device` takes them."
 EXAMPLES = """**Examples**
@@ -21,12 +21,24 @@ def devices(as_json: JsonOption = False) -> None:
 
     from engine.host.devices import list_devices
 
-    rows = [asdict(device) for device in list_devices()]
+    outputs = [device for device in list_devices() if device.output_channels > 0]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([asdict(device) for device in outputs], indent=2, ensure_ascii=False))
         return
-    if not rows:
+    if not outputs:
         typer.echo("no audio output found; `roomtone play` then plays silently to the null clock")
         return
-    for row in rows:
-        typer.echo("  ".join(f"{key} {value}" for key, value in row.items()))
+    print_table(
+        ["Name", "Driver", "Channels", "Rate (Hz)", "Latency (ms)", "Default"],
+        [
+            [
+                d.name,
+                d.host_api,
+                str(d.output_channels),
+                f"{d.rate_hz:.0f}",
+                f"{1e3 * d.low_latency_s:.1f} to {1e3 * d.high_latency_s:.1f}",
+                "yes" if d.is_default else "",
+            ]
+            for d in outputs
+        ],
+    )

@@ -1,10 +1,9 @@
 """`roomtone play`: a scene to the speakers."""
 
 import json
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,9 +14,13 @@ from engine.cli.common import (
     RateOption,
     SceneArgument,
     SeedOption,
+    StopRequest,
+    abandon_output,
     compose,
+    interruptible,
     load,
 )
+from engine.errors import InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
     from engine.control.show import Show
@@ -33,12 +36,13 @@ EXAMPLES = """**Examples**
 """
 
 VIEW_INTERVAL_S = 0.08
+MIN_DURATION_S, MAX_DURATION_S = 0.1, 86_400.0
 
 
 def play(
     scene: SceneArgument = None,
     duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.1, help="Stop by itself after that long.")
+        float | None, typer.Option(metavar="SECONDS", help="Stop by itself after that long, 0.1 to 86400.")
     ] = None,
     record: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep what is played: .wav or .flac.")
@@ -49,7 +53,7 @@ def play(
     driver: Annotated[
         Literal["auto", "portaudio", "null"], typer.Option(help="`null` plays silently at the right pace.")
     ] = "auto",
-    safety: Annotated[int, typer.Option(min=1, max=64, help="Quanta the engine is ahead of the device.")] = 2,
+    safety: Annotated[int, typer.Option(min=1, max=64, help="Quanta the engine is ahead of the device.")] = 4,
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
@@ -63,42 +67,60 @@ def play(
     from engine.spec import StreamSpec
 
     StreamSpec(rate, quantum)
+    if duration is not None and not MIN_DURATION_S <= duration <= MAX_DURATION_S:
+        allowed = f"{MIN_DURATION_S:g} to {MAX_DURATION_S:g}"
+        raise InputError(Problem(f"{duration:g} seconds", allowed, "duration"))
     loaded, path = load(scene, library)
-    composition = compose(loaded, path, rate_hz=rate, seed=seed)
-    from engine.control.show import Show
+    with interruptible() as stop:
+        composition = compose(loaded, path, rate_hz=rate, seed=seed)
+        from engine.control.show import Show
 
-    show = Show(
-        composition,
-        quantum_frames=quantum,
-        device=device,
-        driver=driver,
-        safety_quanta=safety,
-        record=record,
-    )
-    with show:
-        if duration is not None:
-            show.stop(at_frame=round(duration * rate))
-        interrupted = _run(show, view and sys.stdout.isatty() and not as_json, str(record or ""))
-    show.check()
-    _report(show, interrupted, as_json, record)
+        show = Show(
+            composition,
+            quantum_frames=quantum,
+            device=device,
+            driver=driver,
+            safety_quanta=safety,
+            record=record,
+        )
+        try:
+            with show:
+                stop.raises = False
+                if duration is not None:
+                    show.stop(at_frame=round(duration * rate))
+                seen = view and sys.stdout.isatty() and not as_json
+                interrupted = _run(show, stop, seen, str(record or ""))
+            show.check()
+        except RoomtoneError:
+            if show.recording:
+                typer.echo(f"roomtone: what was played until then is in {show.recording}", err=True)
+            raise
+    try:
+        _report(show, interrupted, as_json)
+    except OSError:
+        # After a hang-up there is no terminal left to report to.
+        if not stop.requested:
+            raise
+        abandon_output()
 
 
-def _run(show: "Show", view: bool, recording: str) -> bool:
+def _run(show: "Show", stop: StopRequest, view: bool, recording: str) -> bool:
     """Play until it stops by itself (False) or is interrupted (True)."""
-    signal.signal(signal.SIGTERM, _interrupt)
     said = 0
     try:
-        if view:
-            _watch(show, recording)
-        else:
-            while not show.stopped:
+        try:
+            if view:
+                _watch(show, stop, recording)
+            while not (show.stopped or stop.requested):
                 show.wait(VIEW_INTERVAL_S)
                 said = _say(show, said)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        _say(show, said)
-    return False
+        finally:
+            _say(show, said)
+    except OSError:
+        if not stop.requested:
+            raise
+        abandon_output()
+    return not show.stopped
 
 
 def _say(show: "Show", said: int) -> int:
@@ -107,23 +129,19 @@ def _say(show: "Show", said: int) -> int:
     return len(show.notices)
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _watch(show: "Show", recording: str) -> None:
+def _watch(show: "Show", stop: StopRequest, recording: str) -> None:
     from rich.live import Live
 
     from engine.cli.live_state import live_state
     from engine.view.live import live_view
 
     with Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, screen=True) as live:
-        while not show.stopped:
+        while not (show.stopped or stop.requested):
             live.update(live_view(live_state(show, recording)), refresh=True)
             show.wait(VIEW_INTERVAL_S)
 
 
-def _report(show: "Show", interrupted: bool, as_json: bool, record: Path | None) -> None:
+def _report(show: "Show", interrupted: bool, as_json: bool) -> None:
     """Say how it went; after the show, from its last statistics."""
     statistics = show.statistics()
     report = {
@@ -141,7 +159,7 @@ def _report(show: "Show", interrupted: bool, as_json: bool, record: Path | None)
         "load_max": round(statistics.load_max, 4),
         "ring_minimum_frames": statistics.ring_minimum_frames,
         "interrupted": interrupted,
-        "recording": str(record) if record else None,
+        "recording": str(show.recording) if show.recording else None,
         "notices": show.notices,
     }
     if as_json:
@@ -150,7 +168,7 @@ def _report(show: "Show", interrupted: bool, as_json: bool, record: Path | None)
     typer.echo(
         f"played {statistics.frame_rendered / show.spec.rate_hz:.1f} s of {report['scene']} on {show.device}, "
         f"load {100 * statistics.load_mean:.0f} % (max {100 * statistics.load_max:.0f} %), "
-        f"under-runs {statistics.underruns}"
+        f"underruns {statistics.underruns}"
     )
-    if record:
-        typer.echo(f"wrote {record}")
+    if show.recording:
+        typer.echo(f"wrote {show.recording}")

@@ -37,7 +37,10 @@ def render(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="WAV (32-bit float) or FLAC (24 bits); default SCENE.wav."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="WAV (32-bit float) or FLAC (24 bits); default SCENE.wav, with --json no file.",
         ),
     ] = None,
     stems: Annotated[
@@ -66,7 +69,7 @@ def render(
     """Render a scene to a file."""
     from engine.spec import StreamSpec
 
-    StreamSpec(rate, quantum or 128)
+    StreamSpec(rate, 128 if quantum is None else quantum)
     loaded, path = load(scene, library)
     if output is None and not as_json:
         output = Path(f"{path.stem}.wav")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import JsonOption, LibraryOption, load
+from engine.cli.common import JsonOption, LibraryOption, SceneArgument, load, print_table
 
 app = typer.Typer(
     help="Check scenes; list built-in scenes, sounds and parameters; print the JSON Schema.",
@@ -33,7 +33,7 @@ def check(
     ],
     library: LibraryOption = None,
 ) -> None:
-    """Read scenes and report every mistake with its line; exit code 2 if there is one."""
+    """Read scenes, look for their sounds, report every mistake with its line; exit code 2 if there is one."""
     from engine.errors import Problem, SceneError
 
     problems: list[Problem] = []
@@ -74,12 +74,14 @@ def sounds(as_json: JsonOption = False) -> None:
 
 @app.command("params")
 def params(
-    scene: Annotated[str | None, typer.Argument(metavar="[SCENE]")] = None, as_json: JsonOption = False
+    scene: SceneArgument = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List every parameter of a scene's graph that can be turned while it plays."""
     from engine.cli.common import compose
 
-    loaded, path = load(scene, None)
+    loaded, path = load(scene, library)
     composition = compose(loaded, path, rate_hz=48_000, seed=None)
     from engine.control.patch import default_graph
     from engine.params import ParamTable
@@ -100,14 +102,5 @@ def params(
 def _print(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for key in rows[0]:
-        table.add_column(key)
-    for row in rows:
-        table.add_row(*(str(v) for v in row.values()))
-    Console().print(table)
+    else:
+        print_table(list(rows[0]), [[str(v) for v in row.values()] for row in rows])

@@ -22,7 +22,7 @@ def render(
 
     `output` is a .wav or .flac file to write, `stems` a folder for every track apart. `endless` with `duration_s`
     gives the first seconds of what `Show` plays; the quantum changes nothing but the speed. Raises InputError
-    (SoundError, SceneError) for what cannot be used; then no file is left.
+    (SoundError, SceneError) for what cannot be used, RoomtoneError for a full disk; then no file is left.
     """
     composition = compose(scene, rate_hz=rate_hz, seed=seed)
     return bounce(

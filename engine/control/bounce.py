@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from engine.control.patch import StemTaps, add_stem_taps, default_graph
 from engine.errors import InputError, Problem
 from engine.events import EventQueue
 from engine.media import AudioWriter
+from engine.messages import Fault
 from engine.meters import MeterTable
 from engine.node import BuildContext
 from engine.params import ParamTable
@@ -33,6 +35,9 @@ END_FADE_MS = 20.0
 """The fade at the end of a render, inside its length, so that a tail is never cut with a click."""
 
 MAX_DURATION_S = 86_400.0
+
+MAX_FAULTS = 100
+"""How many faults are reported one by one."""
 
 LARGEST_BANK_BYTES = 512 * 1024
 """How large a bank's block may be: about what stays in a core's own cache."""
@@ -80,7 +85,7 @@ class Bounce:
             "realtime_factor": round(self.realtime_factor, 1),
             "tracks": tracks,
             "faults": list(self.faults),
-            "credits": sorted({f"{m.source.split('#')[0]}: {m.credit}" for m in c.materials}),
+            "credits": sorted({f"{m.name}: {m.credit}" for m in c.materials}),
         }
 
 
@@ -135,21 +140,25 @@ def bounce(
 
     The finite form is as long as the scene says, or `duration_s`. `endless` renders the first `duration_s` seconds
     of what `roomtone play` plays, sample for sample, without a fade at the end. The quantum, by default the fastest,
-    changes nothing in the samples. Raises InputError for a duration
-    that is missing or out of range, SoundError for a file that cannot be written; then no file is left.
+    changes nothing in the samples. Raises InputError for a duration that is missing or out of range and for a quantum
+    out of range, SoundError for a file name that won't do, RoomtoneError for a full disk; then no file is left.
     """
-    quantum_frames = quantum_frames or offline_quantum(len(composition.tracks))
+    if quantum_frames is None:
+        quantum_frames = offline_quantum(len(composition.tracks))
     spec = StreamSpec(composition.rate_hz, quantum_frames)
     frames = _length(composition, duration_s, endless)
     graph = default_graph(composition)
     taps = add_stem_taps(graph) if stems is not None else None
     engine = OfflineEngine(graph, composition, spec)
-    feeder = Feeder(composition.timeline(None if endless else frames), engine.events, spec.rate_hz)
+    feeder = Feeder(
+        composition.timeline(None if endless else frames), engine.events, spec.rate_hz, keep_log=True
+    )
     if not endless:
         fade = min(frames, ms_to_frames(END_FADE_MS, spec.rate_hz))
         engine.renderer.stop(fade, frames - fade)
     kept: list[Block] = []
     sink = _Sink(spec)
+    faults = _Faults()
     started_s = time.perf_counter()
     with ExitStack() as stack:
         stack.enter_context(denormals_flushed())
@@ -161,6 +170,7 @@ def bounce(
         for frame in range(0, frames, spec.quantum_frames):
             feeder.feed(frame)
             engine.renderer.render(block)
+            faults.take(engine.renderer.faults)
             heard = min(spec.quantum_frames, frames - frame)
             sink.take(block[:heard], engine.plan, heard)
             if keep_samples:
@@ -178,9 +188,30 @@ def bounce(
         sink.true_peak.dbtp,
         frames / spec.rate_hz / max(elapsed_s, 1e-9),
         tuple(feeder.log),
-        tuple(f"{f.node} at frame {f.frame}: {f.what}" for f in engine.renderer.faults),
+        faults.told(),
         np.concatenate(kept) if keep_samples else None,
     )
+
+
+class _Faults:
+    """The first faults of a render and the number of the others: a node that fails may fail in every quantum."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._more = 0
+
+    def take(self, faults: deque[Fault]) -> None:
+        """Empty `faults`."""
+        while faults:
+            fault = faults.popleft()
+            if len(self._first) < MAX_FAULTS:
+                self._first.append(f"{fault.node} at frame {fault.frame}: {fault.what}")
+            else:
+                self._more += 1
+
+    def told(self) -> tuple[str, ...]:
+        """Return the faults as the report lists them."""
+        return (*self._first, f"and {self._more} more") if self._more else tuple(self._first)
 
 
 def offline_quantum(tracks: int) -> int:

@@ -8,25 +8,50 @@ from engine.media import AudioWriter
 
 
 class Recorder:
-    """Writes every rendered frame to `path` (.wav or .flac), once. Not for the engine side."""
+    """Writes every rendered frame to `path` (.wav or .flac), once. Not for the engine side.
 
-    def __init__(self, path: Path, tap: RingTap, rate_hz: int) -> None:
-        self._writer = AudioWriter(path, rate_hz)
+    Raises SoundError at once if the name won't do; there is a file only from `start` on. `finished` is True when it
+    has its name.
+    """
+
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        AudioWriter(path, rate_hz).discard()
+        self.path = path
+        self.finished = False
+        self._rate_hz = rate_hz
+        self._writer: AudioWriter | None = None
+        self._tap: RingTap | None = None
+
+    def start(self, tap: RingTap) -> None:
+        """Open the file; what `tap` reads goes into it."""
+        self._writer = AudioWriter(self.path, self._rate_hz)
         self._tap = tap
 
     def take(self) -> None:
         """Write what has been rendered since the last call; the ring holds 2.7 s at 48 kHz."""
-        self._writer.write(self._tap.read())
+        if self._writer is None or self._tap is None:
+            return
+        try:
+            self._writer.write(self._tap.read())
+        except BaseException:
+            self.discard()
+            raise
 
     def finish(self) -> None:
         """Write the rest and give the file its name. Raises RoomtoneError if frames were missed."""
         self.take()
-        self._writer.close()
-        if self._tap.lost_frames:
+        writer, tap, self._writer = self._writer, self._tap, None
+        if writer is None or tap is None:
+            return
+        writer.close()
+        self.finished = True
+        if tap.lost_frames:
             raise RoomtoneError(
-                f"{self._writer.path}: {self._tap.lost_frames} frames are missing: the recording was held up"
+                f"{self.path}: {tap.lost_frames} frames are missing: the recording was held up"
             )
 
     def discard(self) -> None:
         """Give up the recording and leave no file."""
-        self._writer.discard()
+        writer, self._writer = self._writer, None
+        if writer:
+            writer.discard()

@@ -9,7 +9,7 @@ from dsp.units import ms_to_frames
 from engine.control.feeder import Feeder
 from engine.control.patch import default_graph
 from engine.control.recorder import Recorder
-from engine.errors import HostError
+from engine.errors import HostError, InputError, Problem
 from engine.host.engine_handle import EngineHandle
 from engine.host.protocol import DriverName
 from engine.host.session import EngineStatistics
@@ -22,6 +22,7 @@ from engine.spec import StreamSpec
 
 STOP_FADE_MS = 50.0
 KEEPER_INTERVAL_S = 0.05
+DEFAULT_RATE_HZ = 48_000
 BUILD_TIMEOUT_S = 120.0
 """How long an engine may take to build its graph: on the first run it compiles its kernels."""
 
@@ -29,9 +30,9 @@ BUILD_TIMEOUT_S = 120.0
 class Show:
     """Plays a scene through an audio device, or silently to the null clock where there is none.
 
-    `scene` is a `Scene`, or a composition that is ready. `device` is part of a device's name; `driver` is `auto`,
-    `portaudio` or `null`; `safety_quanta` is how far the engine is ahead of the device; `record` is a .wav or
-    .flac file that keeps what is played.
+    `scene` is a `Scene`, or a composition that is ready and has its own `seed` and `rate_hz`. `device` is part of a
+    device's name; `driver` is `auto`, `portaudio` or `null`; `safety_quanta` is how far the engine is ahead of the
+    device; `record` is a .wav or .flac file that keeps what is played; it is opened when playing starts.
 
     A context manager: playing starts on entry and fades out on exit. Raises RoomtoneError (InputError for what
     the user can mend, HostError for a device or an engine that fails).
@@ -42,28 +43,30 @@ class Show:
         scene: Scene | Composition,
         *,
         seed: int | None = None,
-        rate_hz: int = 48_000,
+        rate_hz: int | None = None,
         quantum_frames: int = 128,
         device: str | None = None,
         driver: DriverName = "auto",
-        safety_quanta: int = 2,
-        record: Path | None = None,
+        safety_quanta: int = 4,
+        record: Path | str | None = None,
     ) -> None:
         if isinstance(scene, Scene):
-            scene = compose(scene, rate_hz=rate_hz, seed=seed)
+            scene = compose(scene, rate_hz=DEFAULT_RATE_HZ if rate_hz is None else rate_hz, seed=seed)
+        elif seed is not None or rate_hz is not None:
+            field = "seed" if seed is not None else "rate_hz"
+            raise InputError(Problem("a composition has its own", "give it to `compose`, or a scene", field))
         self.composition = scene
         self.spec = StreamSpec(scene.rate_hz, quantum_frames)
         self._graph = default_graph(scene)
+        self._recorder = Recorder(Path(record), scene.rate_hz) if record is not None else None
         self._engine = EngineHandle(self.spec, device=device, driver=driver, safety_quanta=safety_quanta)
         try:
             self.params = ParamTable.of(self._graph.params(), memory=self._engine.params)
             self.meters = MeterTable.of(self._graph.meters(), memory=self._engine.meters)
             self._feeder = Feeder(scene.timeline(), self._engine.events, scene.rate_hz)
-            self._recorder = Recorder(record, self._engine.tap(), scene.rate_hz) if record else None
         except BaseException:
             self._engine.close()
             raise
-        self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
@@ -81,6 +84,8 @@ class Show:
         self._feeder.feed(0)
         engine.swap(self._graph, self.params.slot_map, self.meters.slot_map)
         self.plan_latency_frames = engine.wait_for(Swapped, BUILD_TIMEOUT_S).latency_frames
+        if self._recorder:
+            self._recorder.start(engine.tap())
         engine.start()
         started = engine.wait_for(Started, BUILD_TIMEOUT_S)
         self.driver, self.device, self.device_latency_s = started.driver, started.device, started.latency_s
@@ -125,8 +130,14 @@ class Show:
         """True once silence is reached after `stop`."""
         return self._stopped.is_set()
 
+    @property
+    def recording(self) -> Path | None:
+        """The file that holds the recording, once the show is closed; None if there is none."""
+        return self._recorder.path if self._recorder and self._recorder.finished else None
+
     def close(self) -> None:
-        """Fade out if it still plays, finish the recording, end the engine."""
+        """Fade out if it still plays, finish the recording, end the engine; without a start, leave no file."""
+        started = self._keeper.ident is not None
         if self._keeper.is_alive():
             if not self._failure and not self._stopped.is_set():
                 self.stop()
@@ -134,8 +145,10 @@ class Show:
             self._leaving.set()
             self._keeper.join()
         try:
-            if self._recorder:
+            if self._recorder and started:
                 self._recorder.finish()
+            elif self._recorder:
+                self._recorder.discard()
         finally:
             self._engine.close()
 
@@ -143,9 +156,10 @@ class Show:
         try:
             self.start()
         except BaseException:
-            self._engine.close()
             if self._recorder:
                 self._recorder.discard()
+            self._leaving.set()
+            self._engine.close()
             raise
         return self
 

@@ -26,9 +26,11 @@ Progress = Callable[[str, int, int], None]
 class Material:
     """One clip: float32 `[frames, 2]`, the loudness of its active part in LUFS, and where it came from.
 
+    `name` is the sound as the scene has it; `source` adds `#2` and so on for further soundings of it.
     A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently.
     """
 
+    name: str
     source: str
     samples: NDArray[np.float32]
     mono: bool
@@ -39,7 +41,8 @@ class Material:
 
 def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:
     """Decode a file; raises SoundError if it cannot be used or is silent."""
-    return _finish(decode(sound.path, rate_hz), source, rate_hz, _file_credit(sound.path), str(sound.path))
+    samples = decode(sound.path, rate_hz)
+    return _finish(samples, source, source, rate_hz, _file_credit(sound.path), str(sound.path))
 
 
 def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Material:
@@ -48,17 +51,19 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
 
     sub_seed = int(np.random.SeedSequence([seed, zlib.crc32(source.encode())]).generate_state(1)[0])
     samples = synthesise(sound.name, rate_hz=rate_hz, seed=sub_seed)
-    return _finish(samples, source, rate_hz, SYNTH_CREDIT, source)
+    return _finish(samples, f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT, source)
 
 
-def _finish(samples: NDArray[np.float32], source: str, rate_hz: int, credit: str, place: str) -> Material:
+def _finish(
+    samples: NDArray[np.float32], name: str, source: str, rate_hz: int, credit: str, place: str
+) -> Material:
     loudness = active_loudness(samples, rate_hz)
     if loudness <= max(MIN_LOUDNESS_LUFS, SILENCE_DB):
         raise SoundError(Problem("is silent", "a sound that can be heard", file=place))
     mono = samples.shape[1] == 1
     stereo = np.repeat(samples, 2, axis=1) if mono else samples
     length_s = len(samples) / rate_hz
-    return Material(source, np.ascontiguousarray(stereo), mono, loudness, length_s, credit)
+    return Material(name, source, np.ascontiguousarray(stereo), mono, loudness, length_s, credit)
 
 
 def _file_credit(path: Path) -> str:
