@@ -57,12 +57,20 @@ def test_the_quantum_does_not_change_the_sound(quantum: int) -> None:
     assert bounce(small(), duration_s=2.0, quantum_frames=quantum).sha256 == reference.sha256
 
 
-@pytest.mark.parametrize("rate_hz", [22_050, 44_100, 96_000])
+@pytest.mark.parametrize("rate_hz", [22_050, 44_100, 96_000, 192_000])
 def test_every_rate_renders_the_whole_scene(rate_hz: int) -> None:
     """Loudness at other rates is within 1 LU of that at 48 kHz."""
     result = bounce(small(rate_hz))
     assert result.frames == 4 * rate_hz
     assert result.integrated_lufs == pytest.approx(bounce(small()).integrated_lufs, abs=1.0)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000])
+def test_a_low_rate_renders_too(rate_hz: int) -> None:
+    result = bounce(small(rate_hz), duration_s=1.0)
+    assert result.frames == rate_hz
+    assert result.faults == ()
+    assert result.integrated_lufs > -50.0
 
 
 def test_adding_an_object_changes_no_other_tracks_events() -> None:
@@ -165,7 +173,20 @@ def test_a_failing_render_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt):
         bounce(small(), output=target, stems=tmp_path / "stems", progress=fail)
     assert target.read_bytes() == b"precious"
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [target]
+    assert list(tmp_path.rglob("*")) == [target]
+
+
+def test_a_render_never_writes_over_a_sound_of_its_scene(tmp_path: Path) -> None:
+    sound = tmp_path / "master.wav"
+    soundfile.write(sound, np.random.default_rng(1).uniform(-0.1, 0.1, 48_000), 48_000)
+    before = sound.read_bytes()
+    scene = loads("objects: [{label: hum, sound: master.wav}]").found_in(tmp_path)
+    composition = compose(scene, rate_hz=48_000)
+    for writes in ({"output": sound}, {"stems": tmp_path}):
+        with pytest.raises(SoundError, match=r"master\.wav: is a sound of this scene"):
+            bounce(composition, duration_s=0.1, **writes)  # type: ignore[arg-type]
+    assert sound.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["master.wav"]
 
 
 @pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf"), 86_401.0])

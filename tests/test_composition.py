@@ -219,7 +219,7 @@ def test_a_clip_is_not_what_the_players_can_read(folder: Path) -> None:
     for sound in made.materials:
         assert sound.samples.dtype == np.float32
         assert sound.samples.flags.c_contiguous
-        assert sound.samples.shape == (round(sound.nominal_s * RATE_HZ), 2)
+        assert sound.samples.shape[1] == 2
         assert np.array_equal(sound.samples[:, 0], sound.samples[:, 1]) == sound.mono
     assert [sound.mono for sound in made.materials] == [True, False]
 

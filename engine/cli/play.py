@@ -88,7 +88,7 @@ def play(
                 stop.raises = False
                 if duration is not None:
                     show.stop(at_frame=round(duration * rate))
-                seen = view and sys.stdout.isatty() and not as_json
+                seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json
                 interrupted = _run(show, stop, seen, str(record or ""))
             show.check()
         except RoomtoneError:

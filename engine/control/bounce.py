@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,7 @@ def bounce(
     with ExitStack() as stack:
         stack.enter_context(denormals_flushed())
         if output is not None:
+            composition.spare(output)
             sink.writer = stack.enter_context(AudioWriter(output, spec.rate_hz))
         if stems is not None and taps is not None:
             sink.stems = stack.enter_context(_StemWriters(stems, composition, taps, spec.rate_hz))
@@ -281,6 +282,7 @@ class _StemWriters:
         self._folder = folder
         self._taps = taps
         self._has_room = composition.scene.room.detected
+        self._composition = composition
         self._names = [t.name for t in composition.tracks]
         self._rate_hz = rate_hz
         self._stack = ExitStack()
@@ -296,6 +298,7 @@ class _StemWriters:
                 )
             ) from None
         with ExitStack() as opening:
+            opening.push(self._tidy)
             files = file_names(self._names)
             self._pre = [opening.enter_context(self._file("pre", name)) for name in files]
             self._post = [opening.enter_context(self._file("post", name)) for name in files]
@@ -306,8 +309,17 @@ class _StemWriters:
     def __exit__(self, *details: Any) -> None:
         self._stack.__exit__(*details)
 
+    def _tidy(self, kind: type[BaseException] | None, *_: Any) -> None:
+        """Remove the folders that nothing was written to."""
+        if kind is not None:
+            for part in ("pre", "post", ""):
+                with suppress(OSError):
+                    (self._folder / part).rmdir()
+
     def _file(self, part: str, name: str) -> AudioWriter:
-        return AudioWriter(self._folder / part / f"{name}.wav", self._rate_hz)
+        path = self._folder / part / f"{name}.wav"
+        self._composition.spare(path)
+        return AudioWriter(path, self._rate_hz)
 
     def write(self, plan: Plan, heard: int, master: Block) -> None:
         """Write one quantum of every stem."""

@@ -58,6 +58,8 @@ class Show:
         self.composition = scene
         self.spec = StreamSpec(scene.rate_hz, quantum_frames)
         self._graph = default_graph(scene)
+        if record is not None:
+            scene.spare(Path(record))
         self._recorder = Recorder(Path(record), scene.rate_hz) if record is not None else None
         self._engine = EngineHandle(self.spec, device=device, driver=driver, safety_quanta=safety_quanta)
         try:

@@ -73,12 +73,16 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
         raise _unusable(path, f"cannot be read ({error.strerror or error})") from None
     except (ValueError, RuntimeError) as error:
         raise _unusable(path, f"is not a sound this program can decode ({error})") from None
-    if file_rate_hz != rate_hz:
-        samples = np.ascontiguousarray(
-            soxr.resample(samples, file_rate_hz, rate_hz, quality="VHQ"), np.float32
-        )
-        sanitise(samples, LIMIT_AMPLITUDE)
-    return samples
+    return resample(samples, file_rate_hz, rate_hz)
+
+
+def resample(samples: NDArray[np.float32], from_hz: float, to_hz: float) -> NDArray[np.float32]:
+    """Return float32 `[frames, channels]` at another rate, as it is where the rates are equal; at most +24 dBFS."""
+    if from_hz == to_hz:
+        return samples
+    made = np.ascontiguousarray(soxr.resample(samples, from_hz, to_hz, quality="VHQ"), np.float32)
+    sanitise(made, LIMIT_AMPLITUDE)
+    return made
 
 
 def _check_wav(path: Path) -> None:

@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,11 @@ class Composition:
     tracks: tuple[Track, ...]
     materials: tuple[Material, ...]
     duration_frames: int
+
+    def spare(self, output: Path) -> None:
+        """Raise SoundError if `output` is one of the sounds this scene is made from."""
+        if output.exists() and any(m.path and m.path.samefile(output) for m in self.materials):
+            raise SoundError(Problem("is a sound of this scene", "must be another file", file=str(output)))
 
     def timeline(self, end_frame: int | None = None) -> Iterator[Event]:
         """Yield every event in the order of its start.

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from dsp.loudness import active_loudness
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SoundError
-from engine.media import decode
+from engine.media import decode, resample
 from engine.scene.sounds import FileSound, SynthSound
+
+SYNTH_RATE_HZ = 22_050
+"""For a stream below this rate a procedural sound is made at twice it, and resampled."""
 
 SYNTH_CREDIT = "roomtone procedural library"
 MIN_LOUDNESS_LUFS = -90.0
@@ -35,14 +38,14 @@ class Material:
     samples: NDArray[np.float32]
     mono: bool
     loudness_lufs: float
-    nominal_s: float
     credit: str
+    path: Path | None = None
 
 
 def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:
     """Decode a file; raises SoundError if it cannot be used or is silent."""
-    samples = decode(sound.path, rate_hz)
-    return _finish(samples, source, source, rate_hz, _file_credit(sound.path), str(sound.path))
+    made = _finish(decode(sound.path, rate_hz), source, source, rate_hz, _file_credit(sound.path))
+    return replace(made, path=sound.path)
 
 
 def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Material:
@@ -50,20 +53,18 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
     from dsp.synth import synthesise
 
     sub_seed = int(np.random.SeedSequence([seed, zlib.crc32(source.encode())]).generate_state(1)[0])
-    samples = synthesise(sound.name, rate_hz=rate_hz, seed=sub_seed)
-    return _finish(samples, f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT, source)
+    made_at_hz = rate_hz if rate_hz >= SYNTH_RATE_HZ else 2 * SYNTH_RATE_HZ
+    samples = resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
+    return _finish(samples, f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT)
 
 
-def _finish(
-    samples: NDArray[np.float32], name: str, source: str, rate_hz: int, credit: str, place: str
-) -> Material:
+def _finish(samples: NDArray[np.float32], name: str, source: str, rate_hz: int, credit: str) -> Material:
     loudness = active_loudness(samples, rate_hz)
     if loudness <= max(MIN_LOUDNESS_LUFS, SILENCE_DB):
-        raise SoundError(Problem("is silent", "a sound that can be heard", file=place))
+        raise SoundError(Problem("is silent", "must have something to hear"))
     mono = samples.shape[1] == 1
     stereo = np.repeat(samples, 2, axis=1) if mono else samples
-    length_s = len(samples) / rate_hz
-    return Material(name, source, np.ascontiguousarray(stereo), mono, loudness, length_s, credit)
+    return Material(name, source, np.ascontiguousarray(stereo), mono, loudness, credit)
 
 
 def _file_credit(path: Path) -> str:
