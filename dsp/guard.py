@@ -40,3 +40,19 @@ def sanitise(block: np.ndarray, limit: float) -> int:
             block[n, lane] = value
             changed += 0 if fine else 1
     return changed
+
+
+@kernel("boolean(float32[:, ::1], float64)")
+def has_run_away(block: np.ndarray, limit: float) -> bool:
+    """Return whether any sample is not finite, or beyond ±limit.
+
+    Shapes    block (frames, lanes)
+    Units     amplitude, full scale 1.0
+    """
+    bits = block.view(np.uint32)
+    top = np.float32(limit)
+    away = False
+    for n in range(block.shape[0]):
+        for lane in range(block.shape[1]):
+            away = away or not is_finite(bits[n, lane]) or abs(block[n, lane]) > top
+    return away

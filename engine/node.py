@@ -44,7 +44,7 @@ class Processor(ABC):
     """How much later the output is than the input, in frames; constant."""
 
     faults: int = 0
-    """Raised by one whenever `process` got something non-finite, muted its outputs and reset itself."""
+    """Raised by one whenever `process` got something not finite or beyond +24 dBFS, muted it and reset itself."""
 
     @abstractmethod
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dsp.guard import LIMIT_AMPLITUDE, sanitise
+from dsp.guard import LIMIT_AMPLITUDE, has_run_away, sanitise
 
 
 @pytest.mark.parametrize("bits", [0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001, 0xFFFFFFFF])
@@ -55,3 +55,15 @@ def test_a_strided_view_is_refused_and_not_misread() -> None:
     block = np.zeros((8, 4), np.float32)
     with pytest.raises(TypeError):
         sanitise(block[:, ::2], LIMIT_AMPLITUDE)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 15.9, -1e30])
+def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float) -> None:
+    """Beyond 15.85 or not finite; 15.84 and subnormals are fine."""
+    block = np.full((64, 2), 15.84, np.float32)
+    block[0] = 1e-40, -15.84
+    assert not has_run_away(block, LIMIT_AMPLITUDE)
+    for place in ((0, 0), (31, 1), (63, 1)):
+        broken = block.copy()
+        broken[place] = bad
+        assert has_run_away(broken, LIMIT_AMPLITUDE)

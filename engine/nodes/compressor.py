@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pedalboard
 
-from dsp.guard import LIMIT_AMPLITUDE, sanitise
 from engine.errors import GraphError
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
+from engine.nodes.plugin import take_return
 from engine.params import Param
 from engine.spec import Block
 
@@ -64,11 +64,8 @@ class CompressorProcessor(Processor):
         self._rate_hz = float(ctx.spec.rate_hz)
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
-        outs[0][:] = self._plugin.process(ins[0], self._rate_hz, reset=False)
-        if sanitise(outs[0], LIMIT_AMPLITUDE):
-            outs[0].fill(0.0)
-            self._plugin.reset()
-            self.faults += 1
+        returned = self._plugin.process(ins[0], self._rate_hz, reset=False)
+        take_return(self, self._plugin, returned, outs[0])
 
     def reset(self) -> None:
         self._plugin.reset()

@@ -7,11 +7,11 @@ import numpy as np
 import pedalboard
 
 from dsp.freeverb import room_size_to_rt60_s, rt60_to_room_size, tail_energy_db
-from dsp.guard import LIMIT_AMPLITUDE, sanitise
 from dsp.ramp import LaneRamp
 from dsp.units import db_to_amplitude, ms_to_frames
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
+from engine.nodes.plugin import take_return
 from engine.params import Param
 from engine.spec import Block
 
@@ -77,11 +77,8 @@ class RoomProcessor(Processor):
         if wanted != self._last:
             self._last = wanted
             self._set(*map(float, wanted))
-        outs[0][:] = self._plugin.process(ins[0], self._rate_hz, reset=False)
-        if sanitise(outs[0], LIMIT_AMPLITUDE):
-            outs[0].fill(0.0)
-            self._plugin.reset()
-            self.faults += 1
+        returned = self._plugin.process(ins[0], self._rate_hz, reset=False)
+        take_return(self, self._plugin, returned, outs[0])
         self._ramp.apply(outs[0], outs[0])
 
     def reset(self) -> None:

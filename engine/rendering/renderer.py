@@ -117,7 +117,7 @@ class Renderer:
                 self._mute(step, error)
             if step.processor.faults:
                 step.processor.faults = 0
-                self.faults.append(Fault(step.name, self.frame, "non-finite output; muted and reset"))
+                self.faults.append(Fault(step.name, self.frame, "its output ran away; muted and reset"))
             if transition is not None and step in fading:
                 for block in step.outs:
                     fade(block, transition.done_frames, self._swap_fade_frames, not transition.taken_over)
