@@ -168,7 +168,7 @@ def _report(show: "Show", interrupted: bool, as_json: bool) -> None:
     typer.echo(
         f"played {statistics.frame_rendered / show.spec.rate_hz:.1f} s of {report['scene']} on {show.device}, "
         f"load {100 * statistics.load_mean:.0f} % (max {100 * statistics.load_max:.0f} %), "
-        f"underruns {statistics.underruns}"
+        f"under-runs {statistics.underruns}"
     )
     if show.recording:
         typer.echo(f"wrote {show.recording}")

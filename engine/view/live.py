@@ -84,7 +84,7 @@ def live_view(state: LiveState) -> RenderableType:
         )
     loudness = Text(
         f"loudness  M {_lufs(state.momentary_lufs)}  S {_lufs(state.short_term_lufs)}"
-        f"  I {_lufs(state.integrated_lufs)} LUFS   limiter {0.0 - state.limiter_db:.1f} dB"
+        f"  I {_lufs(state.integrated_lufs)} LUFS   limiter {0.0 - round(state.limiter_db, 1):.1f} dB"
     )
     engine = Text.assemble(
         f"engine    load {100 * state.load_mean:.0f} % (max {100 * state.load_max:.0f} %)   voices {state.voices}   ",
