@@ -368,6 +368,17 @@ def test_a_node_that_raises_is_muted_for_a_quantum_and_named_and_the_others_play
     assert (fault.node, fault.frame, fault.what) == ("bad", 128, "RuntimeError: toy broke")
 
 
+def test_a_node_that_cannot_even_be_reset_is_muted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(chain(Toy(0.5, fail="raise", inputs=())))
+
+    def fail(self: ToyProcessor) -> None:
+        raise OSError("stuck")
+
+    monkeypatch.setattr(ToyProcessor, "reset", fail)
+    assert list(rig.render(4)[::64, 0]) == [0.5, 0.5, 0.0, 0.5]
+    assert [f.what for f in rig.renderer.faults] == ["RuntimeError: toy broke", "reset: OSError: stuck"]
+
+
 def test_a_non_finite_sample_never_reaches_the_output() -> None:
     rig = Rig(chain(Toy(0.5, inputs=(), fail="nan")))
     out = rig.render(4)

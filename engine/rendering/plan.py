@@ -41,10 +41,6 @@ class Plan:
     outputs: Mapping[Pin, Block]
     param_slots: int
 
-    def step(self, name: str) -> Step | None:
-        """Return the step called `name`, if there is one."""
-        return next((s for s in self.steps if s.name == name), None)
-
     def tap(self, source: str) -> Block:
         """Return the block that `"node.port"` fills; it holds the quantum rendered last. Read only."""
         return self.outputs[Pin(*source.split("."))]

@@ -155,8 +155,11 @@ class Renderer:
     def _mute(self, step: Step, error: Exception) -> None:
         for block in step.outs:
             block.fill(0.0)
-        step.processor.reset()
         self.faults.append(Fault(step.name, self.frame, f"{type(error).__name__}: {error}"))
+        try:
+            step.processor.reset()
+        except Exception as worse:
+            self.faults.append(Fault(step.name, self.frame, f"reset: {type(worse).__name__}: {worse}"))
 
 
 def _plan_transition(old: Plan | None, new: Plan) -> _Transition:
