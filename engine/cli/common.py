@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,8 +56,11 @@ def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Pa
     return load_scene(path, library=tuple(library or ())), path
 
 
-def compose(scene: "Scene", path: Path, *, rate_hz: int, seed: int | None) -> "Composition":
-    """Compose the scene, with compile and loading progress on standard error; errors name the scene's line."""
+def compose(scene: "Scene", path: Path, *, rate_hz: int, seed: int | None, wanted_for: str) -> "Composition":
+    """Compose the scene, with compile and loading progress on standard error; errors name the scene's line.
+
+    `wanted_for` is the module that is used next: importing it here shows its kernels being compiled.
+    """
     with compiling():
         from engine.errors import SoundError
         from engine.scene.composition import compose as compose_scene
@@ -64,8 +68,7 @@ def compose(scene: "Scene", path: Path, *, rate_hz: int, seed: int | None) -> "C
         from engine.spec import StreamSpec
 
         StreamSpec(rate_hz)
-        import engine.control.bounce
-        import engine.control.show  # noqa: F401
+        import_module(wanted_for)
     with progress("loading sounds") as advance:
         try:
             return compose_scene(scene, rate_hz=rate_hz, seed=seed, progress=advance)

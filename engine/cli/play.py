@@ -72,7 +72,7 @@ def play(
         raise InputError(Problem(f"{duration:g} seconds", allowed, "duration"))
     loaded, path = load(scene, library)
     with interruptible() as stop:
-        composition = compose(loaded, path, rate_hz=rate, seed=seed)
+        composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.show")
         from engine.control.show import Show
 
         show = Show(

@@ -78,7 +78,7 @@ def render(
                 Problem("exists already", "name a file with -o to write over it", file=str(output))
             )
     with interruptible():
-        composition = compose(loaded, path, rate_hz=rate, seed=seed)
+        composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
         from engine.control.bounce import bounce
 
         with progress("rendering") as advance:

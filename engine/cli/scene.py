@@ -82,7 +82,7 @@ def params(
     from engine.cli.common import compose
 
     loaded, path = load(scene, library)
-    composition = compose(loaded, path, rate_hz=48_000, seed=None)
+    composition = compose(loaded, path, rate_hz=48_000, seed=None, wanted_for="engine.control.patch")
     from engine.control.patch import default_graph
     from engine.params import ParamTable
 
