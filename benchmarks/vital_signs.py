@@ -4,8 +4,7 @@
     python -m benchmarks.vital_signs --live     that too, on whatever device there is (a JACK server, say)
     python -m benchmarks.vital_signs --json
 
-Shared machines are noisy: speeds are medians over runs, and the kernel of the comparison is the same run's own
-share of one core.
+Shared machines are noisy: speeds and warm starts are medians over runs, the first start and the minute of play single.
 """
 
 import argparse

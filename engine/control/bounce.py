@@ -28,7 +28,6 @@ from engine.node import BuildContext
 from engine.params import ParamTable
 from engine.rendering import Graph, Plan, Renderer, compile_plan
 from engine.scene.composition import Composition
-from engine.slots import SLOT_CAPACITY
 from engine.spec import QUANTA_FRAMES, Block, StreamSpec
 
 END_FADE_MS = 20.0
@@ -102,14 +101,13 @@ class OfflineEngine:
         self._spec = spec
         self._snapshot = self.params.memory.copy()
         self.renderer = Renderer(spec, self.params.memory, self._snapshot)
-        self._composition = composition
         self.plan = self.swap(graph)
 
     def swap(self, graph: Graph) -> Plan:
         """Play `graph` from the next quantum on; values of parameters that stay are kept."""
         self.params = ParamTable.of(graph.params(), previous=self.params)
         self.meters = MeterTable.of(graph.meters(), previous=self.meters)
-        self._snapshot[:SLOT_CAPACITY] = self.params.memory
+        self._snapshot[:] = self.params.memory
         ctx = BuildContext(
             "",
             self._spec,

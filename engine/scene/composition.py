@@ -131,7 +131,7 @@ def compose(
 
 
 def _extent(track: Track, rate_hz: int) -> int:
-    """Return how far the finite form must reach for the track's longest sound to be heard whole."""
+    """Return the length of the track's longest sound, from 0 or from the start it is given."""
     at = track.schedule.at if isinstance(track.schedule, Once) else None
     return max(clip.frames for clip in track.clips) + seconds_to_frames(at or 0.0, rate_hz)
 
