@@ -22,6 +22,7 @@ ALLOWED = {
         "numba",
         "sounddevice",
         "_sounddevice",
+        "llvmlite",
     },
     "engine.media": {"engine", "engine.media", "dsp", "pedalboard", "soxr"},
     "engine.scene": {
