@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsp.bark import BANDS, CENTRES_HZ
-from dsp.dynamic_eq import DynamicEq, H, Q
+from dsp.bells import H
+from dsp.dynamic_eq import DynamicEq, Q
 from dsp.svf import bell, bell_response, cover, scan_covers, scan_margin
 
 FOREVER_S = 1e12
