@@ -249,6 +249,23 @@ def steer_bells(
         reduction_db[t] = DB_PER_NEPER * math.log(least)
 
 
+@kernel("void(int64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])")
+def multiply_kept(held: Ints, removed: Floats, centre_covers: Floats, kept: Floats) -> None:
+    """Write the share of the power at the band centres that the bells of each track leave.
+
+    Shapes    held, removed (T, K); centre_covers (25, 25); kept (25, T), 1 where nothing is cut
+    """
+    bands, tracks = kept.shape
+    kept[:] = 1.0
+    for t in range(tracks):
+        for k in range(held.shape[1]):
+            u = removed[t, k]
+            if u > 0.0:
+                row = centre_covers[held[t, k]]
+                for b in range(bands):
+                    kept[b, t] *= 1.0 - u * row[b]
+
+
 class DynamicEq:
     """The bells of a bank of tracks.
 
@@ -289,9 +306,13 @@ class DynamicEq:
     @property
     def cut_db(self) -> Samples:
         """float32[T, 25], dB, <= 0: combined response at the band centres at the end of the control period."""
-        removed = -np.expm1(-self.depth_db / DB_PER_NEPER)
-        kept = np.prod(1.0 - removed[:, :, None] * self._centre_covers[self.band], axis=1)
-        return np.asarray(DB_PER_NEPER * np.log(kept), dtype=np.float32)
+        kept = np.ones((BANDS, self.tracks))
+        self.read_kept(kept)
+        return np.asarray(DB_PER_NEPER * np.log(kept.T), dtype=np.float32)
+
+    def read_kept(self, kept: Floats) -> None:
+        """Write into float64[25, T] the share of the power that is left at the band centres at that time."""
+        multiply_kept(self.band, self._removed, self._centre_covers, kept)
 
     def steer(self, target_db: Samples, limit_db: float, attack_s: float, release_s: float) -> None:
         """Set the ramps of the control period that begins, towards `target_db`, together within `limit_db`.

@@ -6,12 +6,34 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bank import BarkBank
+from dsp.bark import BANDS
 from dsp.dynamic_eq import DynamicEq
+from dsp.jit import kernel
 from dsp.masking import Masking
+
+Samples = npt.NDArray[np.float32]
 
 MAX_CUT_DB = 6.0
 PERIOD_S = 256 / 48000
 """Control period: energies are read and bells steered at every multiple of it, whatever the quantum."""
+SHOWN_PERIODS = 16
+"""What there is to see is shown every 16 periods, 85 ms."""
+DELTA_RAMP_S = 0.02
+"""How long it takes to turn from the sound to what is taken away from it, and back."""
+
+
+@kernel("void(float32[:, ::1], float32[:, ::1], int64, float64, float64)")
+def blend_removed(x: Samples, y: Samples, passed: int, start: float, slope: float) -> None:
+    """Turn y, the filtered x, into what the filter took away: y + d (x - 2 y), d from 0 to 1.
+
+    Shapes    x, y (n, lanes), of one control period, from frame `passed` of it on; d is start + slope times the frame
+    Exact     with d = 1 a lane that was not filtered becomes 0
+    """
+    for i in range(x.shape[0]):
+        d = np.float32(start + slope * (passed + i + 1))
+        source, out = x[i], y[i]
+        for lane in range(x.shape[1]):
+            out[lane] = out[lane] + d * (source[lane] - np.float32(2.0) * out[lane])
 
 
 class Unmask:
@@ -39,6 +61,8 @@ class Unmask:
         self._masking = Masking(tracks)
         self._eq = DynamicEq(tracks, rate_hz, self.period_frames, bells)
         self._passed = 0
+        self._periods = 0
+        self._delta_from = self._delta_to = 0.0
         # shared
         self.amount = 1.0
         """Strength, 0..1; 0 asks for no cuts."""
@@ -49,22 +73,28 @@ class Unmask:
         self.release_ms = 200.0
         """Time constant of shrinking cuts, in milliseconds."""
         self.importance = self._masking.importance
-        """float64[T], 0..1, at first 0.5 for all; write it through `set_importance`."""
+        """float64[T], 0..1, at first 0.5 for all; read at the end of every control period."""
+        self.yielding = self._masking.yielding
+        """float64[T], at first 1: `dsp.masking` NEVER, BY_IMPORTANCE or ALWAYS; read likewise."""
+        self.delta = 0.0
+        """1 plays what is taken away instead of what is left, 0 (below 0.5) does not; ramped."""
         self.energy = self._bank.energy
         """float64[25, T], mean square of each track's mono sum per band, smoothed."""
         self.target_db = self._masking.target_db
         """float32[T, 25], dB, <= 0: the cut asked for, per band."""
         self.reduction_db = self._eq.reduction_db
         """float32[T], dB, <= 0: the deepest combined cut of each track, at the end of the control period."""
+        self.shown = 0
+        """Counts the times that `shown_energy` and `shown_kept` were brought up to date."""
+        self.shown_energy = np.zeros((BANDS, tracks))
+        """float64[25, T]: `energy` of a moment, every 16 control periods."""
+        self.shown_kept = np.ones((BANDS, tracks))
+        """float64[25, T]: the share of the power at the band centres that the bells left, at that moment."""
 
     @property
     def cut_db(self) -> npt.NDArray[np.float32]:
         """float32[T, 25], dB, <= 0: the combined cut at the band centres, at the end of the control period."""
         return self._eq.cut_db
-
-    def set_importance(self, values: npt.ArrayLike) -> None:
-        """Set the importance of all tracks (0..1, clipped); equals never cut each other. Control thread."""
-        self._masking.set_importance(values)
 
     def process(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
         """Unmask float32[n, 2 T] x into y, n at most `quantum_frames`; x and y must not overlap."""
@@ -87,6 +117,9 @@ class Unmask:
         """Filter frames of one control period; if they end it, let what it measured steer the next."""
         self._bank.filter(x, self._passed)
         self._eq.filter(x, y, self._passed)
+        if self._delta_from or self._delta_to:
+            slope = (self._delta_to - self._delta_from) / self.period_frames
+            blend_removed(x, y, self._passed, self._delta_from, slope)
         self._passed += x.shape[0]
         if self._passed == self.period_frames:
             self._steer()
@@ -97,13 +130,30 @@ class Unmask:
         self._bank.smooth()
         self._masking.process(self._bank.energy, self._bank.peak, _clip(self.amount, 1.0), limit_db)
         self._eq.steer(self._masking.target_db, limit_db, self.attack_ms * 1e-3, self.release_ms * 1e-3)
+        self._turn_delta()
+        self._periods += 1
+        if self._periods == SHOWN_PERIODS:
+            self._periods = 0
+            np.copyto(self.shown_energy, self._bank.energy)
+            self._eq.read_kept(self.shown_kept)
+            self.shown += 1
+
+    def _turn_delta(self) -> None:
+        """Set the ramp of the control period that begins."""
+        step = self.period_frames / (DELTA_RAMP_S * self.rate_hz)
+        goal = 1.0 if self.delta >= 0.5 else 0.0
+        self._delta_from = self._delta_to
+        self._delta_to += max(-step, min(step, goal - self._delta_to))
 
     def reset(self) -> None:
         """Return to silence with idle bells; settings stay."""
         self._bank.reset()
         self._masking.target_db.fill(0.0)
         self._eq.reset()
-        self._passed = 0
+        self._passed = self._periods = 0
+        self._delta_from = self._delta_to = 0.0
+        self.shown_energy.fill(0.0)
+        self.shown_kept.fill(1.0)
 
     def adopt(self, old: "Unmask", mapping: npt.ArrayLike) -> None:
         """Continue with the filters, energies and bells of old track mapping[i] in track i; -1 starts silent.
@@ -119,7 +169,8 @@ class Unmask:
         self.reset()
         self._bank.adopt(old._bank, source)
         self._eq.adopt(old._eq, source)
-        self._passed = old._passed
+        self._passed, self._periods = old._passed, old._periods
+        self._delta_from, self._delta_to = old._delta_from, old._delta_to
 
 
 def _clip(value: float, top: float) -> float:

@@ -22,7 +22,7 @@ class Param:
     """One parameter of a node, or of each track of a bank when `keys` names them.
 
     `default` is one value, or one for each key. `lo` and `hi` are inclusive. `curve` says how 0…1 maps to the
-    range (`log` needs `lo` > 0).
+    range (`log` needs `lo` > 0). A switch has `choices`, named in the order of its values `lo`, `lo` + 1, … `hi`.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Param:
     about: str
     keys: tuple[str, ...] = ()
     curve: Curve = "linear"
+    choices: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> tuple[float, ...]:
@@ -132,6 +133,9 @@ class ParamTable:
         if not p.lo <= number <= p.hi:
             unit = f" {p.unit}" if p.unit else ""
             raise ParamError(Problem(f"{value!r} is refused", f"must be {p.lo:g} to {p.hi:g}{unit}", name))
+        if p.choices and number != round(number):
+            meaning = ", ".join(f"{round(p.lo) + i} ({c})" for i, c in enumerate(p.choices))
+            raise ParamError(Problem(f"{value!r} is refused", f"one of {meaning}", name))
         self.memory[row.slot] = number
 
     def set_unit(self, name: str, position: float) -> None:
@@ -141,6 +145,7 @@ class ParamTable:
         if not 0.0 <= at <= 1.0:
             raise ParamError(Problem(f"position {position!r} is refused", "must be 0 to 1", name))
         value = p.lo * (p.hi / p.lo) ** at if p.curve == "log" else p.lo + (p.hi - p.lo) * at
+        value = float(round(value)) if p.choices else value
         # Rounding may miss the upper end, even pass it.
         self.set(name, p.hi if at == 1.0 else min(value, p.hi))
 

@@ -16,7 +16,10 @@ Slots = NDArray[np.float64]
 """float64 `[n]`: the slots of one parameter or meter, one for each of its keys."""
 
 SLOT_CAPACITY = 32_768
-"""Slots of one table: 256 KiB, room for a bank of 1000 tracks with a dozen values each, and for an edit of all."""
+"""Slots of the parameter table: 256 KiB, room for a bank of 1000 tracks with a dozen values each, and for an edit."""
+
+METER_CAPACITY = 131_072
+"""Slots of the meter table: 1 MiB, room for the band spectra of a bank of 1000 tracks, and for an edit of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,13 @@ class SlotMap:
 
     spans: Mapping[tuple[str, str], Span] = field(default_factory=dict)
     reserved: tuple[Span, ...] = ()
+    capacity: int = SLOT_CAPACITY
 
     def updated(self, wanted: Mapping[tuple[str, str], tuple[object, int]]) -> "SlotMap":
         """Return a map for `wanted` ((node, value) -> (key, count)) that moves nothing that stays.
 
         Places given up stay reserved, over any number of edits, until the map is `settled`.
-        Raises GraphError when `SLOT_CAPACITY` is exceeded.
+        Raises GraphError when the capacity is exceeded.
         """
         kept = {
             name: span
@@ -60,14 +64,14 @@ class SlotMap:
         for name, (key, count) in wanted.items():
             if name in kept:
                 continue
-            start = _first_fit(taken, count)
+            start = _first_fit(taken, count, self.capacity)
             spans[name] = Span(key, start, count)
             taken = sorted([*taken, (start, start + count)])
-        return SlotMap(spans, reserved)
+        return SlotMap(spans, reserved, self.capacity)
 
     def settled(self) -> "SlotMap":
         """Return this map with nothing reserved: for when the newest plan plays, and so no older one does."""
-        return SlotMap(self.spans)
+        return SlotMap(self.spans, capacity=self.capacity)
 
     @property
     def used(self) -> int:
@@ -75,12 +79,12 @@ class SlotMap:
         return max((s.start + s.count for s in self.spans.values()), default=0)
 
 
-def _first_fit(taken: list[tuple[int, int]], count: int) -> int:
+def _first_fit(taken: list[tuple[int, int]], count: int, capacity: int) -> int:
     end = 0
     for start, stop in taken:
         if start - end >= count:
             return end
         end = max(end, stop)
-    if end + count > SLOT_CAPACITY:
-        raise GraphError(f"the graph needs more than {SLOT_CAPACITY} parameter or meter slots")
+    if end + count > capacity:
+        raise GraphError(f"the graph needs more than {capacity} parameter or meter slots")
     return end

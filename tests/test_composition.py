@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.control.bounce import bounce
+from engine.control.patch import default_graph
 from engine.errors import SoundError
 from engine.media import decode
+from engine.params import ParamTable
 from engine.scene.composition import (
     ATMO_SEND_DB,
     REFERENCE_LUFS,
@@ -23,6 +25,7 @@ from engine.scene.composition import (
     importance_to_level_db,
     loop_correlation,
 )
+from engine.scene.load import loads
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject
 
 RATE_HZ = 48_000
@@ -281,3 +284,15 @@ def test_problems_with_sounds_come_in_the_order_of_the_scene(tmp_path: Path) -> 
     assert "bad.wav is not a sound" in caught.value.problems[0].what or "bad.wav is damaged" in str(
         caught.value
     )
+
+
+def test_who_never_yields_is_asked_to(folder: Path) -> None:
+    """What a scene says of `yield` is where its parameter starts: never 0, normal 1, always 2."""
+    made = loads(
+        "atmo: {sound: noise.wav, yield: never}\n"
+        "objects: [{label: a, sound: noise.wav}, {label: b, sound: noise.wav, yield: always}]",
+        folder=folder,
+    )
+    params = ParamTable.of(default_graph(compose(made, rate_hz=RATE_HZ)).params())
+    assert [params.get(f"unmask.{name}.yield") for name in ("atmo", "a", "b")] == [0.0, 1.0, 2.0]
+    assert Scene(atmo=Atmo(sound="noise.wav", yields="never")).atmo == made.atmo

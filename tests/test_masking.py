@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from dsp.bark import BANDS, masking_offset_db, spreading_matrix, threshold_in_quiet_energy
-from dsp.masking import Masking
+from dsp.masking import ALWAYS, NEVER, Masking
 
 Floats = npt.NDArray[np.float64]
 
@@ -17,7 +17,7 @@ def scene(tracks: int, seed: int, low_db: float = -110.0) -> Floats:
 
 def targets(energy: Floats, importance: npt.ArrayLike, strength: float = 1.0, cut_db: float = 6.0) -> Floats:
     masking = Masking(energy.shape[1])
-    masking.set_importance(importance)
+    masking.importance[:] = importance
     masking.process(np.ascontiguousarray(energy), np.ones(energy.shape[1], np.float32), strength, cut_db)
     return masking.target_db.astype(np.float64)
 
@@ -124,8 +124,7 @@ def test_no_strength_still_cuts() -> None:
 def test_bad_importance_spoils_the_others() -> None:
     """Not a number counts as 0, values outside 0..1 are clipped, and all targets stay finite."""
     masking = Masking(4)
-    masking.set_importance([np.nan, 7.0, -3.0, np.inf])
-    assert masking.importance.tolist() == [0.0, 1.0, 0.0, 1.0]
+    masking.importance[:] = [np.nan, 7.0, -3.0, np.inf]
     masking.process(scene(4, 8), np.ones(4, np.float32), 1.0, 6.0)
     assert np.all(np.isfinite(masking.target_db))
 
@@ -133,7 +132,7 @@ def test_bad_importance_spoils_the_others() -> None:
 def test_ended_track_is_defended() -> None:
     """Below -97 dBFS, the peak of the faintest audible sine, a track asks for nothing but is still asked."""
     masking, energy = Masking(3), scene(3, 9, low_db=-40.0)
-    masking.set_importance([1.0, 0.5, 0.0])
+    masking.importance[:] = [1.0, 0.5, 0.0]
     masking.process(energy, np.array([1.0, 1.4e-5, 1.0], np.float32), 1.0, 6.0)
     ended = masking.target_db.copy()
     masking.process(energy, np.array([1.0, 1.5e-5, 1.0], np.float32), 1.0, 6.0)
@@ -142,3 +141,41 @@ def test_ended_track_is_defended() -> None:
     assert np.any(ended[2] > masking.target_db[2])
     masking.process(energy, np.array([1e-5, 1e-5, 1.0], np.float32), 1.0, 6.0)
     assert np.all(masking.target_db == 0.0)
+
+
+def test_track_that_never_yields_is_cut() -> None:
+    """Its targets are exactly 0, those of the others what they were."""
+    masking, energy = Masking(5), scene(5, 10, low_db=-60.0)
+    masking.importance[:] = np.linspace(0, 1, 5)
+    masking.process(energy, np.ones(5, np.float32), 1.0, 6.0)
+    before = masking.target_db.copy()
+    masking.yielding[1] = NEVER
+    masking.process(energy, np.ones(5, np.float32), 1.0, 6.0)
+    assert before[1].min() < -0.1
+    assert np.all(masking.target_db[1] == 0.0)
+    assert np.array_equal(np.delete(masking.target_db, 1, 0), np.delete(before, 1, 0))
+
+
+def test_track_that_always_yields_does_not() -> None:
+    """The most important track owes as much as it would with the least importance beside others of importance 1."""
+    masking, energy = Masking(4), scene(4, 11, low_db=-40.0)
+    masking.importance[:] = [1.0, 0.2, 0.5, 0.0]
+    masking.yielding[0] = ALWAYS
+    masking.process(energy, np.ones(4, np.float32), 0.3, 6.0)
+    expected = targets(energy, [0.0, 1.0, 1.0, 1.0], 0.3)[0]
+    assert expected.min() < -0.5
+    assert masking.target_db[0] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_targets_remember_an_earlier_order(seed: int) -> None:
+    """After any earlier importances the targets have the bits of a new stage, ties included."""
+    rng = np.random.default_rng(seed)
+    masking, energy = Masking(17), scene(17, seed, low_db=-60.0)
+    for _ in range(5):
+        masking.importance[:] = np.round(rng.uniform(0, 1, 17), 1)
+        masking.process(energy, np.ones(17, np.float32), 1.0, 6.0)
+    fresh = Masking(17)
+    fresh.importance[:] = masking.importance
+    fresh.process(energy, np.ones(17, np.float32), 1.0, 6.0)
+    assert np.array_equal(masking.target_db, fresh.target_db)

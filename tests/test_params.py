@@ -224,3 +224,22 @@ def test_a_meter_moves_in_an_edit_or_reads_a_live_view() -> None:
     assert read.tolist() == [1.0, 2.0, 3.0]
     with pytest.raises(KeyError):
         new.read("comp", "gain")
+
+
+def test_a_spectrum_comes_out_in_another_order() -> None:
+    """A meter of 2 bands and 3 keys takes 6 slots, band by band, and is read as [bands, keys]."""
+    table = MeterTable.of([("unmask", (Meter("energy", "", "", KEYS, bands=2),))])
+    table.slot_map.spans["unmask", "energy"].of(table.memory)[:] = range(6)
+    assert table.read("unmask", "energy").tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+
+
+def test_a_switch_stands_between_two_choices() -> None:
+    """Half a choice is refused with the names of all; a knob finds the nearest."""
+    switch = Param("yield", "", 0.0, 2.0, 1.0, "who yields", choices=("never", "normal", "always"))
+    table = ParamTable.of([("unmask", (switch,))])
+    with pytest.raises(ParamError, match=r"0 \(never\), 1 \(normal\), 2 \(always\)"):
+        table.set("unmask.yield", 0.5)
+    assert table.get("unmask.yield") == 1.0
+    for position, value in ((0.0, 0.0), (0.3, 1.0), (0.7, 1.0), (0.8, 2.0), (1.0, 2.0)):
+        table.set_unit("unmask.yield", position)
+        assert table.get("unmask.yield") == value

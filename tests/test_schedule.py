@@ -44,7 +44,7 @@ def scene(*rows: tuple[str, Schedule, tuple[int, ...]], seed: int = 5) -> Compos
     for number, (name, schedule, lengths) in enumerate(rows):
         clips = tuple(Clip(clip + i, frames, 1.0) for i, frames in enumerate(lengths))
         clip += len(lengths)
-        tracks.append(Track(number, name, 0.5, 0.0, -25.0, 0.0, True, schedule, clips))
+        tracks.append(Track(number, name, 0.5, "normal", 0.0, -25.0, 0.0, True, schedule, clips))
     return Composition(Scene(), seed, RATE_HZ, tuple(tracks), (), 0)
 
 

@@ -51,7 +51,7 @@ def test_clash_at_570_hz_is_not_resolved(rate_hz: int) -> None:
     voice, rain = clash(rate_hz, 4.0)[:, 0].copy(), clash(rate_hz, 4.0)[:, 1]
     voice[: rate_hz // 2], voice[3 * rate_hz // 2 :] = 0.0, 0.0
     unmask = Unmask(2, rate_hz, 128)
-    unmask.set_importance([0.9, 0.2])
+    unmask.importance[:] = [0.9, 0.2]
     y, cuts = run(unmask, bank(voice, rain))
     at_570_hz = cuts[:, 1, 5]
     per_second = rate_hz / 128
@@ -78,7 +78,7 @@ def test_tracks_without_a_clash_are_changed() -> None:
     in_turn = bank(faded(low, 0, 14400), faded(low, 33600, 48000))
     for x in (together, in_turn):
         unmask = Unmask(2, 48000, 128)
-        unmask.set_importance([1.0, 0.0])
+        unmask.importance[:] = [1.0, 0.0]
         y, _ = run(unmask, x)
         assert np.array_equal(x.view(np.uint32), y.view(np.uint32))
 
@@ -94,7 +94,7 @@ def test_amount_zero_still_cuts() -> None:
     """Amount 0 is bit exact from the start, and 2.5 s after it was turned down from 1."""
     x = clash(48000, 3.0)
     unmask = Unmask(2, 48000, 128)
-    unmask.set_importance([1.0, 0.0])
+    unmask.importance[:] = [1.0, 0.0]
     unmask.amount = 0.0
     assert np.array_equal(run(unmask, x[:12800])[0], x[:12800])
     unmask.amount = 1.0
@@ -104,10 +104,55 @@ def test_amount_zero_still_cuts() -> None:
     assert np.array_equal(y[-19200:], x[-19200:])
 
 
+def test_delta_plays_something_else() -> None:
+    """What is left and what is taken away add up to the input within 1e-6; delta on from the start, after its ramp."""
+    x = clash(48000)
+    heard = []
+    for delta in (0.0, 1.0):
+        unmask = Unmask(2, 48000, 128)
+        unmask.importance[:] = [1.0, 0.0]
+        unmask.delta = delta
+        heard.append(run(unmask, x)[0])
+    left, removed = heard[0][2400:], heard[1][2400:]
+    assert np.abs(left + removed - x[2400:]).max() < 1e-6
+    assert np.abs(removed[:, 1]).max() > 0.01
+    assert np.all(removed[:, [0, 2]] == 0.0)
+
+
+def test_delta_clicks_or_stays() -> None:
+    """Turned on and off again, a steady 100 Hz tone never steps by more than itself; then the bits are the input's."""
+    t = np.arange(48_000) / 48_000
+    x = bank((0.5 * np.sin(2 * np.pi * 100 * t)).astype(np.float32))
+    unmask = Unmask(1, 48000, 128)
+    y = np.empty_like(x)
+    for n in range(0, len(x) - 128, 128):
+        unmask.delta = 1.0 if 9600 <= n < 24_000 else 0.0
+        unmask.process(x[n : n + 128], y[n : n + 128])
+    y = y[: len(x) - 128]
+    assert np.abs(np.diff(y, axis=0)).max() < 1.1 * np.abs(np.diff(x, axis=0)).max()
+    assert np.all(y[11_000:24_000] == 0.0)
+    assert np.array_equal(y[26_000:], x[26_000 : len(y)])
+
+
+@pytest.mark.parametrize("quantum", [48, 128, 2048])
+def test_what_is_shown_depends_on_the_quantum(quantum: int) -> None:
+    """Every 16 control periods, energies and kept shares equal those of the stage at that very frame."""
+    unmask, twin = Unmask(2, 48000, quantum), Unmask(2, 48000, 1)
+    x = clash(48000, 0.5)
+    for stage in (unmask, twin):
+        stage.importance[:] = [1.0, 0.0]
+    run(unmask, x[: 3 * 4096], quantum)
+    run(twin, x[: 3 * 4096], 1)
+    assert unmask.shown == twin.shown == 3
+    assert np.array_equal(unmask.shown_energy, twin.energy)
+    assert 10 * np.log10(unmask.shown_kept.T) == pytest.approx(twin.cut_db, abs=1e-4)
+    assert unmask.shown_kept.min() < 0.7
+
+
 def test_max_cut_does_nothing() -> None:
     """With 2 dB no cut is deeper than 2 dB, and the clash that wants more than 2 gets at least 1.8."""
     unmask = Unmask(2, 48000, 128)
-    unmask.set_importance([1.0, 0.0])
+    unmask.importance[:] = [1.0, 0.0]
     unmask.max_cut_db = 2.0
     cuts = run(unmask, clash(48000))[1]
     assert -2.0 <= cuts.min() <= -1.8
@@ -121,7 +166,7 @@ def test_time_constant_does_nothing(parameter: str) -> None:
     curves = []
     for factor in (1.0, 10.0):
         unmask = Unmask(2, 48000, 128)
-        unmask.set_importance([1.0, 0.0])
+        unmask.importance[:] = [1.0, 0.0]
         setattr(unmask, parameter, factor * getattr(unmask, parameter))
         curves.append(run(unmask, x)[1][:, 1, 5])
     assert np.max(np.abs(curves[0] - curves[1])) > 0.5
@@ -141,7 +186,7 @@ def busy_scene(rate_hz: int = 48000) -> Samples:
 def in_parts(x: Samples, lengths: list[int], switches: dict[int, float], tracks: int = 4) -> Samples:
     """Return y of x in parts of these lengths, over and over; amount is switched at the given frames."""
     unmask = Unmask(tracks, 48000, 2048)
-    unmask.set_importance(np.linspace(0.9, 0.1, tracks))
+    unmask.importance[:] = np.linspace(0.9, 0.1, tracks)
     y, start, turn = np.full_like(x, np.nan), 0, 0
     while start < len(x):
         unmask.amount = switches.get(start, unmask.amount)
@@ -183,7 +228,7 @@ def test_adopted_stage_loses_the_grid(frames: int) -> None:
     x = clash(48000)
     old, new, whole = (Unmask(2, 48000, 128) for _ in range(3))
     for unmask in (old, new, whole):
-        unmask.set_importance([0.9, 0.2])
+        unmask.importance[:] = [0.9, 0.2]
     run(new, x[5000:5333])
     run(old, x[:frames])
     new.adopt(old, [0, 1])
@@ -194,7 +239,7 @@ def test_adopted_stage_loses_the_grid(frames: int) -> None:
 def test_control_runs_off_the_grid(rate_hz: int) -> None:
     """Cuts change every round(rate / 187.5) frames and at no other frame."""
     unmask, x = Unmask(2, rate_hz, 1), clash(rate_hz, 0.2)
-    unmask.set_importance([0.9, 0.2])
+    unmask.importance[:] = [0.9, 0.2]
     period = round(256 * rate_hz / 48000)
     depths = []
     for frame in range(min(len(x), 20 * period)):
@@ -208,7 +253,7 @@ def test_control_runs_off_the_grid(rate_hz: int) -> None:
 def test_process_allocates() -> None:
     """200 warm quanta have a memory peak below the bytes of one quantum (16 KiB)."""
     unmask = Unmask(16, 48000, 128)
-    unmask.set_importance(np.linspace(0, 1, 16))
+    unmask.importance[:] = np.linspace(0, 1, 16)
     x = (0.1 * np.random.default_rng(1).standard_normal((128, 32))).astype(np.float32)
     y = np.empty_like(x)
     for _ in range(50):
@@ -227,10 +272,10 @@ def test_adding_a_track_disturbs_the_others() -> None:
     x = clash(48000, 0.8)
     old, whole = Unmask(2, 48000, 128), Unmask(2, 48000, 128)
     for unmask in (old, whole):
-        unmask.set_importance([0.9, 0.2])
+        unmask.importance[:] = [0.9, 0.2]
     run(old, x[:25700])
     new = Unmask(3, 48000, 128)
-    new.set_importance([0.9, 0.5, 0.2])
+    new.importance[:] = [0.9, 0.5, 0.2]
     new.adopt(old, [0, -1, 1])
     three = np.insert(x[25700:], [1, 3], 0.0, axis=1)
     y, cuts = run(new, np.ascontiguousarray(three))
@@ -266,7 +311,7 @@ def test_extreme_input_makes_numbers_that_are_none() -> None:
     """Huge, tiny and bad samples leave everything finite, and 4 s later the cuts are right to 0.5 dB."""
     rng = np.random.default_rng(4)
     unmask = Unmask(4, 48000, 128)
-    unmask.set_importance([1.0, 0.7, 0.3, 0.0])
+    unmask.importance[:] = [1.0, 0.7, 0.3, 0.0]
     levels = [1e-45, 1e-30, 1.0, 1e6, 3e38, np.inf, np.nan]
     for _ in range(300):
         x = (rng.choice(levels, (128, 8)) * rng.choice([-1.0, 1.0], (128, 8))).astype(np.float32)
@@ -278,7 +323,7 @@ def test_extreme_input_makes_numbers_that_are_none() -> None:
     x = np.ascontiguousarray(np.insert(clash(48000, 4.0), [2, 2, 4, 4], 0.0, axis=1))
     _, cuts = run(unmask, x)
     fresh = Unmask(4, 48000, 128)
-    fresh.set_importance([1.0, 0.7, 0.3, 0.0])
+    fresh.importance[:] = [1.0, 0.7, 0.3, 0.0]
     _, true_cuts = run(fresh, x)
     assert true_cuts[-1].min() < -2.0
     assert cuts[-1] == pytest.approx(true_cuts[-1], abs=0.5)
@@ -289,7 +334,7 @@ def test_bad_settings_make_numbers_that_are_none() -> None:
     x = clash(48000, 0.1)
     for bad in (np.nan, -5.0, 1e9, np.inf):
         unmask = Unmask(2, 48000, 128)
-        unmask.set_importance([1.0, 0.0])
+        unmask.importance[:] = [1.0, 0.0]
         unmask.amount = unmask.max_cut_db = unmask.attack_ms = unmask.release_ms = bad
         y, cuts = run(unmask, x)
         assert np.all(np.isfinite(y))
@@ -299,7 +344,7 @@ def test_bad_settings_make_numbers_that_are_none() -> None:
 def test_reset_keeps_state() -> None:
     """After reset the same input gives the same bits as the first time."""
     unmask, x = Unmask(2, 48000, 128), clash(48000, 0.2)
-    unmask.set_importance([1.0, 0.0])
+    unmask.importance[:] = [1.0, 0.0]
     first = run(unmask, x)[0]
     unmask.reset()
     assert np.all(unmask.cut_db == 0.0)
@@ -312,7 +357,7 @@ def test_unmasking_boosts() -> None:
     rng = np.random.default_rng(6)
     x = np.ascontiguousarray(rng.standard_normal((48000, 12)) * np.geomspace(0.01, 0.3, 12), dtype=np.float32)
     unmask = Unmask(6, 48000, 128)
-    unmask.set_importance(rng.uniform(0, 1, 6))
+    unmask.importance[:] = rng.uniform(0, 1, 6)
     y = run(unmask, x)[0]
     before, after = (np.square(z[:47104].reshape(46, 1024, 12)).mean(axis=1) for z in (x, y))
     assert np.all(after <= 1.01 * before)

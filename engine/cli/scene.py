@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.common import JsonOption, LibraryOption, SceneArgument, load, print_table
+
+if TYPE_CHECKING:
+    from engine.params import Param
 
 app = typer.Typer(
     help="Check scenes; list built-in scenes, sounds and parameters; print the JSON Schema.",
@@ -89,7 +92,7 @@ def params(
     rows = [
         {
             "name": row.name,
-            "range": f"{row.param.lo:g} to {row.param.hi:g}",
+            "range": _range(row.param),
             "unit": row.param.unit,
             "value": round(row.default, 3),
             "about": row.param.about,
@@ -97,6 +100,12 @@ def params(
         for row in ParamTable.of(default_graph(composition).params())
     ]
     _print(rows, as_json)
+
+
+def _range(param: "Param") -> str:
+    if param.choices:
+        return ", ".join(f"{round(param.lo) + i} {choice}" for i, choice in enumerate(param.choices))
+    return f"{param.lo:g} to {param.hi:g}"
 
 
 def _print(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:

@@ -17,7 +17,7 @@ def default_graph(composition: Composition) -> Graph:
     graph = Graph()
     graph.add("tracks", Players(tuple(t.number for t in tracks)))
     graph.add("trim", Trims(names, tuple(t.level_db for t in tracks), REFERENCE_LUFS))
-    graph.add("unmask", Unmask(names, tuple(t.importance for t in tracks)))
+    graph.add("unmask", Unmask(names, tuple(t.importance for t in tracks), tuple(t.yields for t in tracks)))
     graph.add(
         "mix",
         Mix(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.events import QUEUE_BYTES, EventQueue
 from engine.host import callback
 from engine.host.shm import Segment, aligned
-from engine.slots import SLOT_CAPACITY, Slots
+from engine.slots import METER_CAPACITY, SLOT_CAPACITY, Slots
 
 # Engine statistics, float64; written by the DSP loop.
 LOAD_MEAN, LOAD_MAX, QUANTA, LATE_QUANTA, DEVICE_LOST = range(5)
@@ -23,7 +23,7 @@ _SIZES_BYTES = (
     callback.COUNTERS * 8,
     STATISTICS * 8,
     SLOT_CAPACITY * 8,
-    SLOT_CAPACITY * 8,
+    METER_CAPACITY * 8,
     QUEUE_BYTES,
 )
 
@@ -63,7 +63,7 @@ class Session:
         counters    int64 `[COUNTERS]`           see `engine.host.callback`: DSP loop, or callback (null clock)
         statistics  float64 `[STATISTICS]`       DSP loop
         params      float64 `[SLOT_CAPACITY]`    control process
-        meters      float64 `[SLOT_CAPACITY]`    DSP loop (processors)
+        meters      float64 `[METER_CAPACITY]`   DSP loop (processors)
         events      `EventQueue`                 control process pushes, DSP loop (players) takes
     """
 
@@ -79,7 +79,7 @@ class Session:
         self.counters: NDArray[np.int64] = segment.view(np.int64, callback.COUNTERS, starts[1])
         self.statistics: NDArray[np.float64] = segment.view(np.float64, STATISTICS, starts[2])
         self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[3])
-        self.meters: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[4])
+        self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[4])
         self.events = EventQueue(segment.view(np.uint8, QUEUE_BYTES, starts[5]))
 
     @classmethod

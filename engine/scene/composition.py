@@ -14,7 +14,7 @@ from engine.errors import Problem, SoundError
 from engine.events import Event
 from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
-from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, track_names
+from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
 from engine.scene.shelf import Shelf, SoundKey
 
 REFERENCE_LUFS = -23.0
@@ -43,6 +43,7 @@ class Track:
     number: int
     name: str
     importance: float
+    yields: Yielding
     panning: float
     level_db: float
     send_db: float
@@ -149,9 +150,11 @@ def _track(
     )
     mono = all(shelf[key].mono for key in keys)
     if isinstance(item, Atmo):
-        return Track(number, name, 0.0, 0.0, item.level_db, ATMO_SEND_DB, mono, schedule, clips)
+        return Track(number, name, 0.0, item.yields, 0.0, item.level_db, ATMO_SEND_DB, mono, schedule, clips)
     level_db = importance_to_level_db(item.importance) + item.gain_db
-    return Track(number, name, item.importance, item.panning, level_db, 0.0, mono, schedule, clips)
+    return Track(
+        number, name, item.importance, item.yields, item.panning, level_db, 0.0, mono, schedule, clips
+    )
 
 
 def _clip(number: int, material: Material, loops: bool, rate_hz: int, field: str) -> Clip:

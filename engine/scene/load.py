@@ -51,6 +51,7 @@ _ALLOWED = {
     "at": f"0 to {MAX_SECONDS:g} seconds",
     "gap": "[minimum, maximum] in seconds",
     "kind": "once, loop or random",
+    "yield": "never, normal or always",
     "schedule": "a mapping such as {kind: random, gap: [3, 12]}, where kind is once, loop or random",
     "room_detected": "true or false",
     "atmo": "a mapping such as {sound: synth:rain}",

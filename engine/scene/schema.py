@@ -49,6 +49,7 @@ def _check_gap(gap_s: tuple[float, float]) -> tuple[float, float]:
     return gap_s
 
 
+Yielding = Literal["never", "normal", "always"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_SECONDS, json_schema_extra={"unit": "seconds"})]
 Gap = Annotated[tuple[Seconds, Seconds], Field(strict=False), AfterValidator(_check_gap)]
@@ -59,7 +60,14 @@ Reference = Annotated[str, AfterValidator(_check_reference)]
 class _Part(BaseModel):
     """Numbers are numbers, booleans are booleans, nothing is infinite, and no key is unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
 
 class Once(_Part):
@@ -106,6 +114,9 @@ class SceneObject(_Part):
     gain_db: Annotated[float, Field(ge=-24.0, le=12.0)] = Field(
         0.0, description="Gain in dB on top of what importance gives.", json_schema_extra={"unit": "dB"}
     )
+    yields: Yielding = Field(
+        "normal", alias="yield", description="Gives way to the more important (normal), to nobody, or to all."
+    )
     sound: Reference | None = Field(
         None, description="synth:NAME or a relative path; left out, the procedural sound of that label."
     )
@@ -119,6 +130,9 @@ class Atmo(_Part):
     sound: Reference = Field("synth:wind", description="synth:NAME or a relative path, looped.")
     level_db: Annotated[float, Field(ge=-60.0, le=-10.0)] = Field(
         -32.0, description="Constant level in LUFS.", json_schema_extra={"unit": "LUFS"}
+    )
+    yields: Yielding = Field(
+        "normal", alias="yield", description="Gives way to all objects (normal, always), or to nobody."
     )
 
     @model_validator(mode="after")
