@@ -1,6 +1,7 @@
 """Energy of every track in 25 critical bands, smoothed as the ear smooths it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +9,12 @@ import numpy.typing as npt
 from dsp.bark import BANDS, EDGES_HZ, time_constants_s, usable_bands
 from dsp.jit import device, kernel
 from dsp.svf import bandpass_sections, scaled_section
+from dsp.vectors import WIDTH, Vector, fma, load, reread, splat, store
 
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+State = tuple[Vector, Vector, Vector, Vector, Vector]
 
 NOISE_BANDWIDTH = math.pi / (2.0 * math.sqrt(2.0))
 """Noise bandwidth of an order-2 Butterworth band-pass over its -3 dB width (1.1107): dividing by it makes the
@@ -19,179 +22,265 @@ energy of noise read true; a tone at a band's centre reads 0.456 dB low."""
 ENERGY_FLOOR = 1e-20
 """-200 dB: smoothed energies stop falling here, so that no logarithm or division meets 0 or a denormal."""
 RING_OUT_S = 1.0
-"""After this much silence the slowest band has decayed by more than 1000 dB and the filters may rest."""
+"""After this much silence a track's slowest band has decayed by more than 1000 dB and its filters may rest."""
 DITHER = 1e-11
-"""-220 dB: added to every mono sum, so that no filter state ever decays to a denormal."""
-LANES = 64
-"""Lanes per inner loop, a constant: it fills vectors without a remainder and keeps the states in the cache."""
+"""-220 dB: added to every mono sum from its first sound on, so that no filter state ever decays to a denormal."""
 CHUNK = 64
-"""Frames after which the next lanes have their turn: the mono sums in between stay in the cache."""
+"""Frames after which the next tracks have their turn: the mono sums in between stay in the cache."""
+AT_ONCE = 5
+"""Bands per inner loop: their states fill the registers, and one band's additions run while another's wait."""
 
-A1, B1, A2, B2, H1, S1, H2, S2 = (row * LANES for row in range(8))
-ROWS = 8
+H1, S1, H2, S2, SUM = range(5)
+ROWS = 5
+BLOCK = BANDS * ROWS * WIDTH
 
 LIMIT = np.float32(1e6)  # +120 dBFS: a larger sample is a fault, and its square sums could overflow
 HALF = np.float32(0.5)
+ONE = np.float32(1.0)
 ZERO = np.float32(0.0)
 
 
 @device
-def _mono(left: np.float32, right: np.float32) -> np.float32:
-    """Return the mono sum of one frame of a track, or 0 if it is no sound."""
-    mono = HALF * (left + right)
-    return mono if abs(mono) <= LIMIT else ZERO
-
-
-@device
-def _first_heard(x: Samples, tracks: int) -> int:
-    """Return the first frame in which any mono sum is not 0, or the number of frames."""
-    frames: int = x.shape[0]
-    for i in range(frames):
-        for t in range(tracks):
-            if _mono(x[i, t], x[i, tracks + t]) != ZERO:
-                return i
-    return frames
-
-
-@device
-def _tile(x: Samples, dither: Samples, tiled: Samples, peak: Samples) -> None:
-    """Fill the rows of `tiled` with the mono sums of x, over and over; note the largest of each track."""
-    tracks, width = peak.shape[0], tiled.shape[1]
+def _mix(x: Samples, dither: Samples, heard: Samples, peak: Samples, mono: Samples) -> None:
+    """Write the mono sums of x, with dither from each track's first sound on, and note the largest."""
+    tracks = peak.shape[0]
     for i in range(x.shape[0]):
-        left, right, row, noise = x[i, :tracks], x[i, tracks:], tiled[i], dither[i]
+        left, right, row, noise = x[i, :tracks], x[i, tracks:], mono[i], dither[i]
         for t in range(tracks):
-            mono = _mono(left[t], right[t])
-            peak[t] = max(peak[t], abs(mono))
-            row[t] = mono + noise
-        filled = tracks
-        while filled < width:
-            count = min(filled, width - filled)
-            source, copy = row[:count], row[filled : filled + count]
-            for lane in range(count):
-                copy[lane] = source[lane]
-            filled += count
+            sample = HALF * (left[t] + right[t])
+            size = abs(sample)
+            sample = sample if size <= LIMIT else ZERO
+            heard[t] = heard[t] if sample == ZERO else ONE
+            peak[t] = max(peak[t], abs(sample))
+            row[t] = sample + heard[t] * noise
+
+
+@device
+def _wake(heard: Samples, slot: Ints, track: Ints, awake: Ints) -> None:
+    """Give a slot to every track that is heard and has none."""
+    count = awake[0]
+    for t in range(slot.shape[0]):
+        if heard[t] > ZERO and slot[t] < 0:
+            slot[t] = count
+            track[count] = t
+            count += 1
+    if count > awake[0]:
+        awake[0], awake[1] = count, 1
+
+
+@device
+def _is_run(track: Ints, count: int, heard: Samples) -> bool:
+    """Whether these tracks stand side by side, with nothing but silence behind them if they fill no vector."""
+    first, run = track[0], True
+    for lane in range(count):
+        run = run and track[lane] == first + lane
+    for t in range(first + count, min(first + WIDTH, heard.shape[0])):
+        run = run and heard[t] == ZERO
+    return run
+
+
+@device
+def _pack(mono: Samples, track: Ints, count: int, packed: Samples) -> None:
+    """Copy the mono sums of `count` tracks side by side, and silence behind them."""
+    for i in range(mono.shape[0]):
+        row = packed[i]
+        for lane in range(WIDTH):
+            row[lane] = ZERO
+    for lane in range(count):
+        t = track[lane]
+        for i in range(mono.shape[0]):
+            packed[i, lane] = mono[i, t]
+
+
+@device
+def _state(m: Samples) -> State:
+    return (
+        load(m, H1 * WIDTH),
+        load(m, S1 * WIDTH),
+        load(m, H2 * WIDTH),
+        load(m, S2 * WIDTH),
+        load(m, SUM * WIDTH),
+    )
+
+
+@device
+def _keep(m: Samples, state: State) -> None:
+    store(m, H1 * WIDTH, state[0])
+    store(m, S1 * WIDTH, state[1])
+    store(m, H2 * WIDTH, state[2])
+    store(m, S2 * WIDTH, state[3])
+    store(m, SUM * WIDTH, state[4])
+
+
+@device
+def _step(x: Vector, coefs: Samples, state: State) -> State:
+    """Run one band of a block for one frame."""
+    a1, b1, a2, b2 = splat(coefs[0]), splat(coefs[1]), splat(coefs[2]), splat(coefs[3])
+    h1, s1, h2, s2, total = state
+    v = fma(a1, h1, x - s1)
+    w = fma(a2, h2, v - s2)
+    return v - h1, fma(b1, v, s1), w - h2, fma(b2, w, s2), fma(w, w, total)
 
 
 @kernel(
-    "void(float32[:, ::1], int64, float32[::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
-    " int64[::1])"
+    "void(float32[:, ::1], int64, float32[::1], float32[:, ::1], float32[:, :, ::1], float32[::1], float32[::1],"
+    " int64[::1], int64[::1], int64[::1], float32[:, ::1], float32[:, ::1])"
 )
 def filter_bands(
     x: Samples,
     passed: int,
     dither: Samples,
-    tiled: Samples,
+    coefs: Samples,
     lanes: Samples,
-    squares: Samples,
+    heard: Samples,
     peak: Samples,
-    rest: Ints,
+    slot: Ints,
+    track: Ints,
+    awake: Ints,
+    mono: Samples,
+    packed: Samples,
 ) -> None:
     """Filter the mono sum of each track into bands and add up the squares, sample by sample.
 
     Shapes    x (n, 2 T) lanes L0..LT-1 R0..RT-1, of one control period, from frame `passed` of it on; dither
-              (P); tiled (CHUNK, T + LANES) scratch; lanes (blocks, 8 LANES): A B of two sections, then h s2 of
-              both (`dsp.svf`); squares (blocks LANES): sum of w^2; peak (T): largest |mono sum|; rest (2): 1
-              while the filters rest, control periods of silence
+              (P); coefs (25, 4): A B of two sections (`dsp.svf`); lanes (blocks, 25, 5 WIDTH): h s2 of both
+              and the sum of w^2, of WIDTH slots; heard (T): 1 from a track's first sound on, 0 while it rests;
+              peak (T): largest |mono sum|; slot (T) or -1 while a track rests; track (T) in each slot;
+              awake (2): slots in use, and whether that changed; mono (CHUNK, T + WIDTH), 0 behind the last
+              track, and packed (CHUNK, WIDTH) scratch
     Units     amplitude, full scale 1.0
-    State     lanes, squares, peak, rest; zeros mean silence
-    Lanes     lane b T + t is band b of track t; a block of lanes reads the mono sums from its first track on
+    State     lanes, heard, peak, slot, track, awake; slots that are not in use hold zeros
     Mono      (L + R) / 2: a source in the middle reads as in either channel, which is what the calibration to
               sound pressure means; what is in opposite phase is lost
-    Exact     any split of a period into calls gives the same bits: resting filters (all states 0) begin at
-              the first frame that is not silent, and only `smooth_energies` lets them rest
+    Exact     any split of a period into calls, and any company, gives a track the same bits: it wakes with all
+              states 0, which its silence until then has left at 0, and only `smooth_energies` lets it rest
     Guards    a sum that is not finite or beyond +120 dBFS counts as 0; the dither is the same in every period
     Source    section: `dsp.svf`
     """
-    tracks = peak.shape[0]
-    start = _first_heard(x, tracks) if rest[0] else 0
-    if start == x.shape[0]:
-        return
-    rest[0] = 0
-    for begin in range(start, x.shape[0], CHUNK):
-        stop = min(begin + CHUNK, x.shape[0])
-        frames = stop - begin
-        _tile(x[begin:stop], dither[passed + begin : passed + stop], tiled, peak)
-        for block in range(lanes.shape[0]):
-            m, total = lanes[block], squares[block * LANES : (block + 1) * LANES]
-            track = block * LANES % tracks
-            # Two frames per turn halve the traffic of the states; the order of operations stays the same.
-            for i in range(0, frames - 1, 2):
-                now, then = tiled[i, track : track + LANES], tiled[i + 1, track : track + LANES]
-                for lane in range(LANES):
-                    a1, b1, a2, b2 = m[A1 + lane], m[B1 + lane], m[A2 + lane], m[B2 + lane]
-                    h1, s1, h2, s2 = m[H1 + lane], m[S1 + lane], m[H2 + lane], m[S2 + lane]
-                    v = now[lane] - s1 + a1 * h1
-                    h1 = v - h1
-                    s1 = s1 + b1 * v
-                    w = v - s2 + a2 * h2
-                    h2 = w - h2
-                    s2 = s2 + b2 * w
-                    square = total[lane] + w * w
-                    v = then[lane] - s1 + a1 * h1
-                    m[H1 + lane] = v - h1
-                    m[S1 + lane] = s1 + b1 * v
-                    w = v - s2 + a2 * h2
-                    m[H2 + lane] = w - h2
-                    m[S2 + lane] = s2 + b2 * w
-                    total[lane] = square + w * w
-            if frames % 2:
-                now = tiled[frames - 1, track : track + LANES]
-                for lane in range(LANES):
-                    v = now[lane] - m[S1 + lane] + m[A1 + lane] * m[H1 + lane]
-                    m[H1 + lane] = v - m[H1 + lane]
-                    m[S1 + lane] = m[S1 + lane] + m[B1 + lane] * v
-                    w = v - m[S2 + lane] + m[A2 + lane] * m[H2 + lane]
-                    m[H2 + lane] = w - m[H2 + lane]
-                    m[S2 + lane] = m[S2 + lane] + m[B2 + lane] * w
-                    total[lane] = total[lane] + w * w
+    for begin in range(0, x.shape[0], CHUNK):
+        frames = min(CHUNK, x.shape[0] - begin)
+        _mix(x[begin : begin + frames], dither[passed + begin :], heard, peak, mono)
+        _wake(heard, slot, track, awake)
+        for block in range((awake[0] + WIDTH - 1) // WIDTH):
+            members, count = track[block * WIDTH :], min(WIDTH, awake[0] - block * WIDTH)
+            source, at = mono, members[0]
+            if not _is_run(members, count, heard):
+                source, at = packed, 0
+                _pack(mono[:frames], members, count, packed)
+            for band in range(0, BANDS, AT_ONCE):
+                m = lanes[block, band : band + AT_ONCE]
+                s0, s1, s2, s3, s4 = _state(m[0]), _state(m[1]), _state(m[2]), _state(m[3]), _state(m[4])
+                for i in range(frames):
+                    reread()  # 20 coefficients would not fit beside 25 states, and be spilled to the stack
+                    v = load(source[i], at)
+                    s0 = _step(v, coefs[band], s0)
+                    s1 = _step(v, coefs[band + 1], s1)
+                    s2 = _step(v, coefs[band + 2], s2)
+                    s3 = _step(v, coefs[band + 3], s3)
+                    s4 = _step(v, coefs[band + 4], s4)
+                _keep(m[0], s0)
+                _keep(m[1], s1)
+                _keep(m[2], s2)
+                _keep(m[3], s3)
+                _keep(m[4], s4)
+
+
+@device
+def _close_ranks(slot: Ints, track: Ints, awake: Ints, lanes: Samples, spare: Samples) -> None:
+    """Move the tracks that are awake to the first slots, in their own order, and clear the slots left behind."""
+    before, count = awake[0], 0
+    first = before
+    for t in range(slot.shape[0]):
+        if slot[t] >= 0:
+            if slot[t] != count:
+                first = min(first, count)
+            track[count] = slot[t]
+            slot[t] = count
+            count += 1
+    begin = min(first, count) // WIDTH
+    old, new = lanes.reshape(lanes.size), spare.reshape(spare.size)
+    end = (before + WIDTH - 1) // WIDTH * BLOCK
+    for cell in range(begin * BLOCK, end):
+        new[cell] = ZERO
+    for k in range(begin * WIDTH, count):
+        source, place = track[k] // WIDTH * BLOCK + track[k] % WIDTH, k // WIDTH * BLOCK + k % WIDTH
+        for cell in range(0, BLOCK, WIDTH):
+            new[np.uint64(place + cell)] = old[np.uint64(source + cell)]
+    for cell in range(begin * BLOCK, end):
+        old[cell] = new[cell]
+    for t in range(slot.shape[0]):
+        if slot[t] >= 0:
+            track[slot[t]] = t
+    awake[0], awake[1] = count, 0
 
 
 @kernel(
-    "void(float32[:, ::1], float32[::1], float64[::1], float64[::1], int64, float32[::1], int64[::1],"
-    " float64[:, ::1], float32[::1])"
+    "void(float32[:, :, ::1], float64[::1], float64[::1], int64, float32[::1], float32[::1], int64[::1],"
+    " int64[::1], int64[::1], int64[::1], float32[:, :, ::1], float64[:, ::1], float32[::1])"
 )
 def smooth_energies(
     lanes: Samples,
-    squares: Samples,
     decay: Floats,
     weight: Floats,
     ring_out: int,
+    heard: Samples,
     peak: Samples,
-    rest: Ints,
+    slot: Ints,
+    track: Ints,
+    awake: Ints,
+    silence: Ints,
+    spare: Samples,
     energy: Floats,
     loudest: Samples,
 ) -> None:
     """Smooth the mean squares of one finished control period, and start the next.
 
-    Es = a Es + (1 - a) gain^2 mean(v1^2) / 1.1107, a = exp(-P / (fs tau))
+    Es = max(a Es, floor) + (1 - a) gain^2 mean(v1^2) / 1.1107, a = exp(-P / (fs tau))
 
-    Shapes    lanes, squares, peak, rest as in `filter_bands`; decay (25): a; weight (25): what turns the sum
-              of w^2 into (1 - a) times the mean; ring_out in control periods; energy (25, T); loudest (T)
+    Shapes    lanes, heard, peak, slot, track, awake as in `filter_bands`; decay (25): a; weight (25): what
+              turns the sum of w^2 into (1 - a) times the mean; ring_out in control periods; silence (T):
+              control periods since the last sound; spare like lanes, scratch; energy (25, T); loudest (T)
     Units     mean square, full scale 1.0
-    State     all but decay and weight; energy `ENERGY_FLOOR` means silence
+    State     all but decay, weight and spare; energy `ENERGY_FLOOR` means silence
     Source    smoothing: ITU-R BS.1387-1
     """
-    bands, tracks = energy.shape
-    heard = False
+    tracks = peak.shape[0]
+    for b in range(BANDS):
+        level, a = energy[b], decay[b]
+        for t in range(tracks):
+            level[t] = max(a * level[t], ENERGY_FLOOR)
+    for block in range((awake[0] + WIDTH - 1) // WIDTH):
+        members, count = track[block * WIDTH :], min(WIDTH, awake[0] - block * WIDTH)
+        first, run = members[0], _is_run(members, count, heard)
+        for b in range(BANDS):
+            level, total, share = energy[b], lanes[block, b, SUM * WIDTH :], weight[b]
+            if run:
+                near = level[first : first + count]
+                for lane in range(count):
+                    near[lane] += share * total[lane]
+            else:
+                for lane in range(count):
+                    level[members[lane]] += share * total[lane]
+            for lane in range(WIDTH):
+                total[lane] = ZERO
+    changed = awake[1] > 0
     for t in range(tracks):
-        heard = heard or peak[t] > ZERO
+        silence[t] = 0 if peak[t] > ZERO else silence[t] + 1
         loudest[t] = peak[t]
         peak[t] = ZERO
-    for b in range(bands):
-        level, total, a, share = energy[b], squares[b * tracks : (b + 1) * tracks], decay[b], weight[b]
-        for t in range(tracks):
-            level[t] = max(a * level[t] + share * total[t], ENERGY_FLOOR)
-    squares[:] = ZERO
-    rest[1] = 0 if heard else rest[1] + 1
-    if rest[1] >= ring_out and not rest[0]:
-        rest[0] = 1
-        lanes[:, H1:] = ZERO
+        if slot[t] >= 0 and silence[t] >= ring_out:
+            slot[t] = -1
+            heard[t] = ZERO
+            changed = True
+    if changed:
+        _close_ranks(slot, track, awake, lanes, spare)
 
 
 class BarkBank:
     """The 25 smoothed band energies of a bank of tracks; bands that do not fit the rate stay at the floor.
 
-    Time runs in control periods: `filter` takes in a period in any number of parts, `smooth` ends it.
+    Time runs in control periods: `filter` takes in a period in any number of parts, `smooth` ends it. Only tracks
+    that are awake are filtered, a vector of them at once; one falls asleep after `RING_OUT_S` of silence.
     """
 
     def __init__(self, tracks: int, rate_hz: int, period_frames: int) -> None:
@@ -199,66 +288,86 @@ class BarkBank:
         self.tracks = tracks
         self.rate_hz = rate_hz
         self.usable = usable_bands(rate_hz)
-        lane = np.arange(BANDS * tracks)
-        self._place = lane // LANES, lane % LANES
-        blocks = math.ceil(BANDS * tracks / LANES)
-        self._lanes = np.zeros((blocks, ROWS * LANES), np.float32)
-        # A = 1 and B = 0 make a lane without a band harmless: w is the sum of two samples.
-        self._lanes[:, A1:B1] = self._lanes[:, A2:B2] = 1.0
+        # A = 1 and B = 0 make a band that is not usable harmless: w is the sum of two samples.
+        self._coefs = np.tile(np.array([1.0, 0.0, 1.0, 0.0], np.float32), (BANDS, 1))
         self._decay = np.exp(-period_frames / (rate_hz * time_constants_s()))
         self._weight = np.zeros(BANDS)
         for band in range(self.usable):
             first, second, gain = bandpass_sections(EDGES_HZ[band], EDGES_HZ[band + 1], rate_hz)
-            block, column = (index[band * tracks : (band + 1) * tracks] for index in self._place)
-            for row, (g, k) in ((A1, first), (A2, second)):
-                damping, tuning, scale = scaled_section(g, k)
-                self._lanes[block, row + column] = damping
-                self._lanes[block, row + LANES + column] = tuning
-                gain *= scale
+            a1, b1, scale1 = scaled_section(*first)
+            a2, b2, scale2 = scaled_section(*second)
+            self._coefs[band] = a1, b1, a2, b2
+            gain *= scale1 * scale2
             self._weight[band] = gain * gain / NOISE_BANDWIDTH * (1.0 - self._decay[band]) / period_frames
         # A chirp over the period: equal power at every multiple of rate / period.
         frame = np.arange(period_frames)
         self._dither = (DITHER * np.cos(np.pi * frame**2 / period_frames)).astype(np.float32)
         self._ring_out = math.ceil(RING_OUT_S * rate_hz / period_frames)
         # render thread only
-        self._tiled = np.zeros((CHUNK, tracks + LANES), np.float32)
-        self._squares = np.zeros(blocks * LANES, np.float32)
+        blocks = math.ceil(tracks / WIDTH)
+        self._lanes = np.zeros((blocks, BANDS, ROWS * WIDTH), np.float32)
+        self._heard = np.zeros(tracks, np.float32)
         self._peak = np.zeros(tracks, np.float32)
-        self._rest = np.array([1, 0])
+        self._silence = np.zeros(tracks, np.int64)
+        self._slot = np.full(tracks, -1)
+        self._track = np.zeros(tracks, np.int64)
+        self._awake = np.zeros(2, np.int64)
+        self._mono = np.zeros((CHUNK, tracks + WIDTH), np.float32)
+        self._packed = np.zeros((CHUNK, WIDTH), np.float32)
+        self._spare = np.zeros_like(self._lanes)
         # shared
         self.energy = np.full((BANDS, tracks), ENERGY_FLOOR)
         """float64[25, T], mean square of each track's mono sum in each band, smoothed."""
         self.peak = np.zeros(tracks, np.float32)
         """float32[T], largest absolute value of each track's mono sum in the last control period."""
 
+    @property
+    def awake(self) -> int:
+        """How many tracks are filtered; what a call costs grows with every `WIDTH` of them."""
+        return int(self._awake[0])
+
     def filter(self, x: Samples, passed: int) -> None:
         """Take in float32[n, 2 T], frames `passed` to `passed` + n of the control period."""
         filter_bands(
-            x, passed, self._dither, self._tiled, self._lanes, self._squares, self._peak, self._rest
-        )  # fmt: skip
+            x,
+            passed,
+            self._dither,
+            self._coefs,
+            self._lanes,
+            self._heard,
+            self._peak,
+            self._slot,
+            self._track,
+            self._awake,
+            self._mono,
+            self._packed,
+        )
 
     def smooth(self) -> None:
         """End the control period: update `energy` and `peak`."""
         smooth_energies(
             self._lanes,
-            self._squares,
             self._decay,
             self._weight,
             self._ring_out,
+            self._heard,
             self._peak,
-            self._rest,
+            self._slot,
+            self._track,
+            self._awake,
+            self._silence,
+            self._spare,
             self.energy,
             self.peak,
         )
 
     def reset(self) -> None:
         """Return to silence."""
-        self._lanes[:, H1:] = 0.0
-        self._squares.fill(0.0)
-        self._peak.fill(0.0)
-        self._rest[:] = 1, 0
+        arrays: tuple[npt.NDArray[Any], ...] = self._lanes, self._awake, *self._per_track()
+        for array in arrays:
+            array.fill(0)
+        self._slot.fill(-1)
         self.energy.fill(ENERGY_FLOOR)
-        self.peak.fill(0.0)
 
     def adopt(self, old: "BarkBank", mapping: Ints) -> None:
         """Continue, within the control period, as old track mapping[i] in track i; -1 starts silent.
@@ -267,16 +376,17 @@ class BarkBank:
         """
         self.reset()
         kept = np.flatnonzero(mapping >= 0)
-        mine = (kept + self.tracks * np.arange(BANDS)[:, None]).ravel()
-        theirs = (mapping[kept] + old.tracks * np.arange(BANDS)[:, None]).ravel()
-        (block, column), (old_block, old_column) = (
-            [i[mine] for i in self._place],
-            [i[theirs] for i in old._place],
-        )
-        for row in (H1, S1, H2, S2):
-            self._lanes[block, row + column] = old._lanes[old_block, row + old_column]
-        self._squares[mine] = old._squares[theirs]
-        for new_array, old_array in ((self._peak, old._peak), (self.peak, old.peak)):
+        for new_array, old_array in zip(self._per_track(), old._per_track(), strict=True):
             new_array[kept] = old_array[mapping[kept]]
         self.energy[:, kept] = old.energy[:, mapping[kept]]
-        self._rest[:] = old._rest
+        kept = kept[old._slot[mapping[kept]] >= 0]
+        mine, theirs = np.arange(len(kept)), old._slot[mapping[kept]]
+        rows = (-1, BANDS, ROWS, WIDTH)
+        new_lanes, old_lanes = self._lanes.reshape(rows), old._lanes.reshape(rows)
+        new_lanes[mine // WIDTH, :, :, mine % WIDTH] = old_lanes[theirs // WIDTH, :, :, theirs % WIDTH]
+        self._slot[kept] = mine
+        self._track[mine] = kept
+        self._awake[:] = len(kept), 0
+
+    def _per_track(self) -> tuple[npt.NDArray[Any], ...]:
+        return self._heard, self._peak, self._silence, self.peak
