@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.control.bounce import _Faults
+from engine.control.offline import FaultLog
 from engine.messages import Fault
 
 COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
@@ -331,7 +331,7 @@ def test_params_finds_sounds_in_a_library(scene: Path, tmp_path: Path) -> None:
 
 
 def test_of_many_faults_the_first_hundred_are_told() -> None:
-    faults = _Faults()
+    faults = FaultLog()
     for frame in range(250):
         faults.take(deque([Fault("room", frame, "non-finite output")]))
     told = faults.told()

@@ -1,5 +1,8 @@
 """What the live view shows, gathered from a show."""
 
+import math
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dsp.units import amplitude_to_db
@@ -9,9 +12,34 @@ if TYPE_CHECKING:
     from engine.control.show import Show
 
 
-def live_state(show: "Show", recording: str) -> LiveState:
-    """Read the meters and statistics of `show` at this moment."""
+MASKERS_INTERVAL_S = 0.25
+"""How often it is worked out who masks whom: often enough to read along, and cheap for hundreds of tracks."""
+
+
+class Maskers:
+    """Who masks each track of a show most: (name, share), worked out again from time to time."""
+
+    def __init__(self) -> None:
+        self._next_s = -math.inf
+        self._shown = -1.0
+        self._worst: Sequence[tuple[str, float]] = ()
+
+    def of(self, show: "Show") -> Sequence[tuple[str, float]]:
+        """Return what holds now, or did at most `MASKERS_INTERVAL_S` ago."""
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + MASKERS_INTERVAL_S
+            shown = float(show.meters.read("unmask", "shown")[0])
+            if shown != self._shown:
+                self._shown = shown
+                self._worst = show.masking().worst()
+        return self._worst
+
+
+def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> LiveState:
+    """Read the meters and statistics of `show` at this moment; `maskers` remembers between calls who masks whom."""
     read = show.meters.read
+    worst = (maskers or Maskers()).of(show)
     statistics = show.statistics()
     rate_hz = show.spec.rate_hz
     peaks, cuts = read("mix", "peak"), read("unmask", "reduction_db")
@@ -29,10 +57,11 @@ def live_state(show: "Show", recording: str) -> LiveState:
         tracks=[
             TrackState(
                 t.name,
-                t.importance,
+                show.get(f"unmask.{t.name}.importance"),
                 show.get(f"mix.{t.name}.panning"),
                 amplitude_to_db(float(peaks[i])),
                 float(cuts[i]),
+                *worst[i],
             )
             for i, t in enumerate(show.composition.tracks)
         ],

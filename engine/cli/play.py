@@ -132,12 +132,14 @@ def _say(show: "Show", said: int) -> int:
 def _watch(show: "Show", stop: StopRequest, recording: str) -> None:
     from rich.live import Live
 
-    from engine.cli.live_state import live_state
+    from engine.cli.live_state import Maskers, live_state
     from engine.view.live import live_view
 
+    maskers = Maskers()
     with Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, screen=True) as live:
         while not (show.stopped or stop.requested):
-            live.update(live_view(live_state(show, recording)), refresh=True)
+            view = live_view(live_state(show, recording, maskers), live.console.height)
+            live.update(view, refresh=True)
             show.wait(VIEW_INTERVAL_S)
 
 

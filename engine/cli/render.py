@@ -1,6 +1,8 @@
 """`roomtone render`: a scene to a file."""
 
 import json
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +31,15 @@ EXAMPLES = """**Examples**
     roomtone render street.yaml --endless --duration 60 -o minute.wav
 
     roomtone render street.yaml --stems stems --json
+
+    roomtone render street.yaml --masking masking.json -o street.wav
+
+**The masking file** is JSON: what the unmasking sees, every `hop_s` seconds. Shares, 0 to 1, are of what matters of a
+track: `buried` is how much of it the others hide, `maskers` are the three who hide most, `pairs` all of them as
+`[masker][maskee]`, in the order of `tracks`. They are means over the time the maskee is active (`active_s`), before and
+after unmasking; `seconds` is how long a masker hides a tenth or more. `bands_hz` are the edges of the 25 bands of
+`mean_cut_db_by_band`, over the active time, and of `cut_db`: a row every `cut_hop_s` seconds, the deepest cut of that
+time; long renders have longer rows. A track is in cut while it is cut by more than 0.5 dB.
 """
 
 
@@ -49,6 +60,13 @@ def render(
             metavar="FOLDER", help="Also write every track before (pre/) and after (post/) unmasking."
         ),
     ] = None,
+    masking: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write who masks whom, before and after unmasking (.json)."),
+    ] = None,
+    masking_bands: Annotated[
+        bool, typer.Option("--masking-bands", help="In --masking, every pair in every band as well.")
+    ] = False,
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Length, instead of the scene's.")
     ] = None,
@@ -70,6 +88,10 @@ def render(
     from engine.spec import StreamSpec
 
     StreamSpec(rate, 128 if quantum is None else quantum)
+    if masking_bands and masking is None:
+        raise InputError(
+            Problem("there is no file to write them to", "give --masking FILE", "--masking-bands")
+        )
     loaded, path = load(scene, library)
     if output is None and not as_json:
         output = Path(f"{path.stem}.wav")
@@ -77,11 +99,20 @@ def render(
             raise InputError(
                 Problem("exists already", "name a file with -o to write over it", file=str(output))
             )
-    with interruptible():
+    if masking is not None:
+        _keep_apart(masking, path, output, stems)
+    with interruptible(), ExitStack() as files:
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
         from engine.control.bounce import bounce
 
+        report = None
+        if masking is not None:
+            from engine.control.masking_report import MaskingReport
+
+            report = files.enter_context(MaskingReport(masking, composition, bands=masking_bands))
         with progress("rendering") as advance:
+            if report is not None:
+                report.progress = lambda done, total: advance("masking", done, total)
             result = bounce(
                 composition,
                 output=output,
@@ -91,16 +122,27 @@ def render(
                 quantum_frames=quantum,
                 keep_samples=False,
                 progress=lambda done, total: advance("", done, total),
+                observer=report,
             )
-    report = result.report()
+    figures = result.report()
     if as_json:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
         return
     for fault in result.faults:
         typer.echo(f"fault: {fault}", err=True)
-    events = sum(len(t["events"]) for t in report["tracks"])
+    events = sum(len(t["events"]) for t in figures["tracks"])
     typer.echo(
-        f"{loaded.title}: {result.frames / rate:.2f} s, {len(report['tracks'])} tracks, {events} events, "
+        f"{loaded.title}: {result.frames / rate:.2f} s, {len(figures['tracks'])} tracks, {events} events, "
         f"{result.integrated_lufs:.1f} LUFS, {result.true_peak_dbtp:.1f} dBTP, {result.realtime_factor:.0f} x real time"
     )
-    typer.echo(f"wrote {output}" + (f" and stems in {stems}" if stems else ""))
+    also = [f"masking in {masking}"] if masking else []
+    also += [f"stems in {stems}"] if stems else []
+    typer.echo(" and ".join([f"wrote {output}", *also]))
+
+
+def _keep_apart(masking: Path, scene: Path, output: Path | None, stems: Path | None) -> None:
+    """Refuse to write the masking over the scene or over what else is written."""
+    taken = {"the scene": scene, "what -o names": output, "what --stems names": stems}
+    for what, path in taken.items():
+        if path is not None and os.path.realpath(masking) == os.path.realpath(path):
+            raise InputError(Problem(f"is {what}", "must be another file", file=str(masking)))

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from dsp.units import ms_to_frames
 from engine.control.feeder import Feeder
+from engine.control.masking import MaskingMoment, masking_moment
 from engine.control.patch import default_graph
 from engine.control.recorder import Recorder
 from engine.errors import HostError, InputError, Problem
@@ -101,6 +102,10 @@ class Show:
     def get(self, name: str) -> float:
         """Return the present value of a parameter."""
         return self.params.get(name)
+
+    def masking(self, per_band: bool = False) -> MaskingMoment:
+        """Return who masks whom now, before and after unmasking; `per_band` also in which of the 25 bands."""
+        return masking_moment(self.meters, tuple(t.name for t in self.composition.tracks), per_band)
 
     @property
     def frame(self) -> int:
