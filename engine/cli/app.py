@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from engine.cli import devices, play, render, scene
+from engine.cli import analyze, devices, play, render, scene
 from engine.cli.common import abandon_output
 from engine.errors import RoomtoneError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("play", help=play.HELP, epilog=play.EXAMPLES)(play.play)
 app.command("render", help=render.HELP, epilog=render.EXAMPLES)(render.render)
+app.command("analyze", help=analyze.HELP, epilog=analyze.EXAMPLES)(analyze.analyze)
 app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devices)
 app.add_typer(scene.app, name="scene")
 
