@@ -9,21 +9,34 @@ import numpy as np
 from benchmarks import suite
 from benchmarks.comparators import Comparators
 from benchmarks.masking_score import IMPORTANT, Judge
+from benchmarks.suite import Variant
 from benchmarks.trial import Advance, Figures, figures_of
 
-VARIANTS: dict[str, dict[str, float]] = {
-    "as built": {},
-    "amount 0.25": {"amount": 0.25},
-    "amount 0.5": {"amount": 0.5},
-    "amount 0.75": {"amount": 0.75},
-    "max cut 2 dB": {"max_cut_db": 2.0},
-    "max cut 4 dB": {"max_cut_db": 4.0},
-    "attack 5 ms": {"attack_ms": 5.0},
-    "attack 50 ms": {"attack_ms": 50.0},
-    "release 50 ms": {"release_ms": 50.0},
-    "release 600 ms": {"release_ms": 600.0},
+VARIANTS: dict[str, Variant] = {
+    "as built": Variant(),
+    "amount 0.1": Variant({"amount": 0.1}),
+    "amount 0.3": Variant({"amount": 0.3}),
+    "max cut 2 dB": Variant({"max_cut_db": 2.0}),
+    "max cut 4 dB": Variant({"max_cut_db": 4.0}),
+    "attack 5 ms": Variant({"attack_ms": 5.0}),
+    "attack 50 ms": Variant({"attack_ms": 50.0}),
+    "release 50 ms": Variant({"release_ms": 50.0}),
+    "release 600 ms": Variant({"release_ms": 600.0}),
+    "look-ahead 5 ms": Variant(look_ahead_ms=5.0),
+    "look-ahead 15 ms": Variant(look_ahead_ms=15.0),
+    "2 bells": Variant(bells=2),
+    "6 bells": Variant(bells=6),
+    "8 bells": Variant(bells=8),
+    "12 bells": Variant(bells=12),
+    "4 bells, Q 2": Variant(q=2.0),
+    "8 bells, Q 2": Variant(bells=8, q=2.0),
+    "spreading 10 dB/Bark up": Variant(model={"upward_db_per_bark": 10.0}),
+    "own need 0": Variant(model={"own_need": 0.0}),
+    "own need 4": Variant(model={"own_need": 4.0}),
+    "equals by 0.2": Variant(model={"equals": 0.2}),
+    "12 bells, own need 0": Variant(bells=12, model={"own_need": 0.0}),
 }
-"""Name → attributes of `dsp.unmask.Unmask`; add what is to be tried."""
+"""What is tried; add to it what is to be tried."""
 
 FADER_STEPS_DB = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Uniform cuts of all tracks below importance 0.6: the line to be below."""
@@ -49,7 +62,7 @@ def points(
     seconds: float,
     library: Sequence[Path],
     advance: Advance,
-    variants: Mapping[str, Mapping[str, float]] = VARIANTS,
+    variants: Mapping[str, Variant] = VARIANTS,
 ) -> list[Point]:
     """Judge every variant, the fader at its losses, and the uniform faders, over the scenes `names`."""
     gathered: dict[tuple[str, str], list[Figures]] = {}
@@ -58,9 +71,9 @@ def points(
         scene = suite.render(name, seconds=seconds, library=library)
         before, importances = scene.mono_before, scene.importances
         judge = Judge(before, importances)
-        for variant, settings in variants.items():
+        for variant, made in variants.items():
             advance(f"{name}: {variant}")
-            run = suite.unmask(scene, settings)
+            run = suite.unmask(scene, made)
             after = suite.mono(run.after)
             comparators = Comparators.of(judge, before, importances, run, after)
             for kind, processed in (

@@ -5,13 +5,14 @@ The scenes were written once for what they depict and are not adjusted to any re
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.denormals import denormals_flushed
+from dsp.masking import Masking
 from dsp.unmask import Unmask
 from engine.control.offline import OfflineEngine
 from engine.control.patch import default_graph
@@ -117,35 +118,58 @@ def render(name: str, *, seconds: float = SECONDS, library: Sequence[Path] = ())
     )
 
 
-def unmask(scene: Render, settings: Mapping[str, float] | None = None) -> Run:
-    """Run `dsp.unmask.Unmask` over the bank of a scene, with `settings` as its attributes are called.
+@dataclass(frozen=True)
+class Variant:
+    """A way to set or to build the stage: attributes of `dsp.unmask.Unmask` and `dsp.masking.Masking`, and more.
 
-    Without settings the result is what the engine made, bit for bit. Raises AttributeError for a name it lacks.
+    `look_ahead_ms` delays the sound against what is listened to (which the scores then take back).
+    """
+
+    settings: Mapping[str, float] = field(default_factory=dict)
+    model: Mapping[str, float] = field(default_factory=dict)
+    bells: int = 4
+    q: float = 1.0
+    look_ahead_ms: float = 0.0
+
+
+AS_BUILT = Variant()
+
+
+def unmask(scene: Render, variant: Variant = AS_BUILT) -> Run:
+    """Run `dsp.unmask.Unmask` over the bank of a scene, as built by default: then the result is the engine's own.
+
+    Raises AttributeError or TypeError for a name they lack.
     """
     tracks = len(scene.tracks)
-    stage = Unmask(tracks, RATE_HZ, QUANTUM_FRAMES)
+    masking = Masking(tracks, **variant.model)
+    stage = Unmask(tracks, RATE_HZ, QUANTUM_FRAMES, bells=variant.bells, q=variant.q, masking=masking)
     stage.importance[:] = scene.importances
     stage.yielding[:] = scene.yielding
-    for name, value in (settings or {}).items():
+    for name, value in variant.settings.items():
         getattr(stage, name)
         setattr(stage, name, value)
-    return run_stage(stage, scene.before)
+    return run_stage(stage, scene.before, round(variant.look_ahead_ms * 1e-3 * RATE_HZ))
 
 
-def run_stage(stage: Unmask, bank: Samples) -> Run:
+def run_stage(stage: Unmask, bank: Samples, look_ahead_frames: int = 0) -> Run:
     """Run a stage over a bank, one control period at a time, and keep what it steered."""
     period, frames = stage.period_frames, len(bank)
-    after = np.empty_like(bank)
-    periods = -(-frames // period)
+    padding = np.zeros((look_ahead_frames, bank.shape[1]), np.float32)
+    key, late = np.concatenate([bank, padding]), np.concatenate([padding, bank])
+    after = np.empty_like(late)
+    periods = -(-len(late) // period)
     cut_db = np.zeros((periods, stage.tracks, stage.target_db.shape[1]), np.float32)
     target_db = np.zeros_like(cut_db)
     with denormals_flushed():
         for index in range(periods):
-            start, stop = index * period, min(frames, (index + 1) * period)
+            now = slice(index * period, min(len(late), (index + 1) * period))
             # What holds at the end of this period was steered before it began.
             cut_db[index], target_db[index] = stage.cut_db, stage.target_db
-            stage.process(bank[start:stop], after[start:stop])
-    return Run(after, cut_db, target_db, period)
+            stage.process(late[now], after[now], key[now])
+    skipped = round(look_ahead_frames / period)
+    wanted = -(-frames // period)
+    after = np.ascontiguousarray(after[look_ahead_frames:])
+    return Run(after, cut_db[skipped : skipped + wanted], target_db[skipped : skipped + wanted], period)
 
 
 def mono(bank: Samples) -> Samples:

@@ -63,14 +63,13 @@ def run_trial(
     seconds: float = suite.SECONDS,
     library: Sequence[Path] = (),
     conditions: Sequence[str] = CONDITIONS,
-    settings: Mapping[str, float] | None = None,
     advance: Advance = lambda what: None,
 ) -> Trial:
-    """Render a scene and judge it under each of `conditions`; `settings` are those of `dsp.unmask.Unmask`."""
+    """Render a scene and judge it under each of `conditions`."""
     advance("rendering")
     scene = suite.render(name, seconds=seconds, library=library)
     before = scene.mono_before
-    run = suite.unmask(scene, settings)
+    run = suite.unmask(scene)
     advance("listening")
     judge = Judge(before, scene.importances)
     after = suite.mono(run.after)

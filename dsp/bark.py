@@ -13,6 +13,8 @@ BANDS = 25
 SPL_AT_0DBFS = 92.0
 """Sound pressure level of a full-scale sine, in dB (ITU-R BS.1387-1, the playback level of PEAQ)."""
 SINE_POWER = 0.5
+UPWARD_DB_PER_BARK, DOWNWARD_DB_PER_BARK = 15.0, 27.0
+"""How steeply masking falls towards higher and towards lower bands, at every level."""
 QUIET_LIMIT_DB = 70.0
 """Above this the threshold polynomial no longer describes hearing (it would give 96 at 17.6 kHz)."""
 TOP_EDGE = 0.49
@@ -75,21 +77,21 @@ def threshold_in_quiet_energy(spl_at_0dbfs: float = SPL_AT_0DBFS) -> Floats:
     return SINE_POWER * 10.0 ** ((level_db - spl_at_0dbfs) / 10.0)
 
 
-def spreading_slopes() -> tuple[Floats, Floats]:
+def spreading_slopes(upward_db_per_bark: float = UPWARD_DB_PER_BARK) -> tuple[Floats, Floats]:
     """Return (upward, downward), each float64[24]: the power ratio from a band to its neighbour.
 
     15 dB per Bark towards higher, 27 towards lower bands, the same at every level, so maskers add. Both
     slopes are straight lines in dB, so going band by band multiplies up to exactly `spreading_matrix`.
     """
     steps = np.diff(hz_to_bark(CENTRES_HZ))
-    return 10.0 ** (-1.5 * steps), 10.0 ** (-2.7 * steps)
+    return 10.0 ** (-0.1 * upward_db_per_bark * steps), 10.0 ** (-0.1 * DOWNWARD_DB_PER_BARK * steps)
 
 
 def spreading_matrix() -> Floats:
     """Return S, float64[25, 25]: the energy in band b, S[b, c], that a unit energy in band c excites."""
     z = hz_to_bark(CENTRES_HZ)
     dz = z[:, None] - z[None, :]
-    return 10.0 ** (np.where(dz >= 0.0, -15.0 * dz, 27.0 * dz) / 10.0)
+    return 10.0 ** (np.where(dz >= 0.0, -UPWARD_DB_PER_BARK * dz, DOWNWARD_DB_PER_BARK * dz) / 10.0)
 
 
 def masking_offset_db() -> Floats:

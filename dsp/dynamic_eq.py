@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bark import BANDS, CENTRES_HZ
+from dsp.bell_fit import SNAP_DB, fit, follow
 from dsp.bells import AMOUNT, CHUNK, LANES, ROWS, SLOPE, A, B, H, S, filter_bells
 from dsp.jit import device, kernel
 from dsp.svf import bell, bell_covers, bell_shapes, permitted_share, scaled_section, scan_covers, scan_margin
@@ -21,18 +22,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 Q = 1.0
-DEAD_ZONE_DB = 0.25
-"""A cut shallower than this is not worth a bell."""
-SNAP_DB = 0.005
-"""A releasing bell this shallow becomes idle."""
-NEAR = 0.65
-"""A bell in use that cuts by this share at a wanted band is taken for it, so that bells do not hop."""
 AGILITY = 4
 """How much faster than the wanted curve a bell moves, so that bells that change places do not delay it."""
 DB_PER_NEPER = 10.0 / math.log(10.0)
 SHORTEST_S = 1e-6
-KEY_SCALE = float(2**32)
-FIRST_KEY = int(DEAD_ZONE_DB * KEY_SCALE) << 8
 
 ZERO = np.float32(0.0)
 
@@ -41,59 +34,6 @@ ZERO = np.float32(0.0)
 def _removed_power(depth_db: float) -> float:
     """Return u of a bell that is `depth_db` deep."""
     return 1.0 - math.exp(-depth_db / DB_PER_NEPER) if depth_db > 0.0 else 0.0
-
-
-@device
-def _follow(target_db: Samples, attack: float, release: float, curve_db: Floats) -> None:
-    """Move the wanted curve of one track one step towards the target; below the snap it is 0."""
-    for b in range(curve_db.shape[0]):
-        wish = -target_db[b]
-        pole = attack if wish > curve_db[b] else release
-        moved = wish + pole * (curve_db[b] - wish)
-        curve_db[b] = 0.0 if moved < min(curve_db[b], SNAP_DB) else moved
-
-
-@device
-def _largest(cut_db: Floats) -> int:
-    """Return the band of the largest cut, the upper one of equals, or -1 if all are in the dead zone."""
-    # Whole numbers that hold cut and band: their maximum needs no branch, which would be guessed wrong often.
-    top = np.int64(0)
-    for b in range(cut_db.shape[0]):
-        top = max(top, (np.int64(cut_db[b] * KEY_SCALE) << 8) | b)
-    return int(top & 255) if top >= FIRST_KEY else -1
-
-
-@device
-def _choose(
-    curve_db: Floats, bands: Ints, depth_db: Floats, shapes: Floats, wanted_db: Floats, residual_db: Floats
-) -> None:
-    """Write into `wanted_db` the depth of each bell by matching pursuit, giving idle bells a band.
-
-    The largest remaining cut comes first and takes the nearest bell in use, or else an idle one. If there is
-    neither it is taken as made, and waits for one of the bells that were not chosen and now release.
-    """
-    bells = bands.shape[0]
-    for k in range(bells):
-        wanted_db[k] = 0.0
-    for b in range(residual_db.shape[0]):
-        residual_db[b] = curve_db[b]
-    for _ in range(bells):
-        band, chosen = _largest(residual_db), -1
-        if band < 0:
-            return
-        cut = residual_db[band]
-        for k in range(bells - 1, -1, -1):
-            if depth_db[k] == 0.0 and wanted_db[k] == 0.0:
-                chosen = k
-        nearest, place = NEAR, band
-        for k in range(bells):
-            if depth_db[k] > 0.0 and wanted_db[k] == 0.0 and shapes[bands[k], band] >= nearest:
-                nearest, chosen, place = shapes[bands[k], band], k, bands[k]
-        if chosen >= 0:
-            bands[chosen] = place
-            wanted_db[chosen] = cut
-        for b in range(residual_db.shape[0]):
-            residual_db[b] -= cut * shapes[place, b]
 
 
 @device
@@ -106,6 +46,7 @@ def _steer(
     margin: float,
     attack: float,
     release: float,
+    hurry: bool,
     covers: Samples,
     starts: Ints,
     kept: Samples,
@@ -114,7 +55,8 @@ def _steer(
 ) -> None:
     """Move `depth_db` of one track and its u, `before`, one step towards `wanted` (overwritten).
 
-    A shrinking bell counts with its old depth, so the limit also holds on the way between the two settings.
+    A shrinking bell counts with its old depth, so the limit also holds on the way between the two settings. In a
+    `hurry`, bells that are not wanted end at the speed of the attack: they are wanted elsewhere.
     """
     bells = depth_db.shape[0]
     for k in range(bells):
@@ -124,7 +66,7 @@ def _steer(
     for k in range(bells):
         if share < 1.0:
             wanted[k] = -DB_PER_NEPER * math.log(1.0 - share * after[k])
-        pole = attack if wanted[k] > depth_db[k] else release
+        pole = attack if wanted[k] > depth_db[k] or (hurry and wanted[k] == 0.0) else release
         moved = wanted[k] + pole * (depth_db[k] - wanted[k])
         wanted[k] = 0.0 if moved < min(depth_db[k], SNAP_DB) else moved
         after[k] = _removed_power(wanted[k]) if wanted[k] > depth_db[k] else before[k]
@@ -141,13 +83,14 @@ def _steer(
 
 
 @kernel(
-    "void(float32[:, ::1], float64, float64, float64, float64, int64, float64[:, ::1], float64[:, ::1],"
+    "void(float32[:, ::1], float64, float64, float64, float64, float64, int64, float64[:, ::1], float64[:, ::1],"
     " float32[:, ::1], int64[::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[:, ::1],"
-    " float64[:, ::1], float32[:, ::1], float32[:, :, ::1], int64[::1], uint8[::1], float64[:, ::1],"
-    " float32[::1], float32[::1])"
+    " float64[:, ::1], float32[:, ::1], float32[:, :, ::1], int64[::1], uint8[::1], int64[::1], float64[:, ::1],"
+    " float64[:, ::1], float32[::1], float32[::1])"
 )
 def steer_bells(
     target_db: Samples,
+    q: float,
     limit: float,
     margin: float,
     attack: float,
@@ -166,6 +109,8 @@ def steer_bells(
     lanes: Samples,
     working: Ints,
     busy: npt.NDArray[np.uint8],
+    places: Ints,
+    products: Floats,
     scratch: Floats,
     kept: Samples,
     reduction_db: Samples,
@@ -173,29 +118,41 @@ def steer_bells(
     """Move the bells of every track one step towards the wanted cut: set their ramps for one control period.
 
     1. curve = target + pole (curve - target), pole by direction
-    2. choose bells and depths for the curve by matching pursuit and scale them to the limit
+    2. choose bells and depths for the curve (`dsp.bell_fit`) and scale them to the limit
     3. move the bells likewise, four times as fast, holding back growth that would pass the limit
 
     Shapes    target_db, curve_db (T, 25); shapes, centre_covers (25, 25); covers (25, F), starts (25):
               `scan_covers`; coefs (3, 25): `dsp.svf.scaled_section`; held, depth_db, removed, ends (T, K):
               band of each bell, and its depth, u and amount at the end of the period; lanes, working as in
-              `filter_bells`; busy (T): 0 where all bells are idle; reduction_db (T); scratch (5, max(K, 25)), kept (F)
+              `filter_bells`; busy (T): 0 where all bells are idle; reduction_db (T); places (K), products (K, K + 1),
+              scratch (4, max(K, 25)), kept (F)
     Units     dB; target and reduction <= 0, curve and depth >= 0; limit and its `scan_margin` in nepers of
               power; attack and release are the one-pole factors of one period; amounts as in `filter_bells`
     State     curve_db, held, depth_db, removed, ends, lanes; a depth of 0 means idle; an idle bell starts from cleared
               state
     Out       reduction_db: the deepest combined response at a band centre; working, busy
-    Source    matching pursuit: Mallat & Zhang 1993; bells in series: Valimaki & Reiss 2016, "All About Audio
+    Source    bells in series: Valimaki & Reiss 2016, "All About Audio
               Equalization"
     """
     tracks, bells = depth_db.shape
     fast_attack, fast_release = attack**AGILITY, release**AGILITY
     wanted, nothing, after = scratch[0, :bells], scratch[1, :bells], scratch[2, :bells]
-    residual, power = scratch[3, : target_db.shape[1]], scratch[4, : target_db.shape[1]]
+    power = scratch[3, : target_db.shape[1]]
+    deepest_db = limit * DB_PER_NEPER
     working[:] = 0
     for t in range(tracks):
-        _follow(target_db[t], attack, release, curve_db[t])
-        _choose(curve_db[t], held[t], depth_db[t], shapes, wanted, residual)
+        wished = follow(target_db[t], attack, release, curve_db[t])
+        hurry = fit(
+            curve_db[t],
+            wished,
+            held[t],
+            depth_db[t],
+            shapes,
+            deepest_db,
+            wanted,
+            products,
+            places,
+        )
         needed = False
         for k in range(bells):
             needed = needed or wanted[k] > 0.0 or depth_db[t, k] > 0.0
@@ -222,7 +179,7 @@ def steer_bells(
                     m[H + lane] = ZERO
                     m[S + lane] = ZERO
         _steer(
-            wanted, depth_db[t], removed[t], held[t], limit, margin, fast_attack, fast_release,
+            wanted, depth_db[t], removed[t], held[t], limit, margin, fast_attack, fast_release, hurry,
             covers, starts, kept, nothing, after,
         )  # fmt: skip
         for b in range(power.shape[0]):
@@ -232,7 +189,7 @@ def steer_bells(
             start, end = ends[t, k], np.float32(0.0)
             u, row = removed[t, k], centre_covers[held[t, k]]
             if u > 0.0:
-                end = np.float32((1.0 - math.sqrt(1.0 - u)) / Q * coefs[2, held[t, k]])
+                end = np.float32((1.0 - math.sqrt(1.0 - u)) / q * coefs[2, held[t, k]])
                 for b in range(power.shape[0]):
                     power[b] *= 1.0 - u * row[b]
             slope = np.float32((end - start) / period_frames)
@@ -272,17 +229,18 @@ class DynamicEq:
     Time runs in control periods: `steer` begins one, `filter` takes its frames in any number of parts.
     """
 
-    def __init__(self, tracks: int, rate_hz: int, period_frames: int, bells: int = 4) -> None:
+    def __init__(self, tracks: int, rate_hz: int, period_frames: int, bells: int = 4, q: float = Q) -> None:
         # set once
         self.tracks = tracks
         self.rate_hz = rate_hz
         self.period_frames = period_frames
         self.bells = bells
-        self._shapes = bell_shapes(Q, rate_hz)
-        self._centre_covers = bell_covers(Q, rate_hz)
-        covers, self._starts = scan_covers(Q, rate_hz)
+        self.q = q
+        self._shapes = bell_shapes(q, rate_hz)
+        self._centre_covers = bell_covers(q, rate_hz)
+        covers, self._starts = scan_covers(q, rate_hz)
         self._covers = covers.astype(np.float32)
-        self._coefs = np.array([scaled_section(*bell(hz, Q, rate_hz)) for hz in CENTRES_HZ]).T.copy()
+        self._coefs = np.array([scaled_section(*bell(hz, q, rate_hz)) for hz in CENTRES_HZ]).T.copy()
         # render thread only
         blocks = math.ceil(2 * tracks / LANES)
         self._curve_db = np.zeros((tracks, BANDS))
@@ -292,7 +250,9 @@ class DynamicEq:
         self._working = np.zeros(blocks, np.int64)
         self._busy = np.zeros(tracks, np.uint8)
         self._z = np.zeros((CHUNK, LANES), np.float32)
-        self._scratch = np.zeros((5, max(bells, BANDS)))
+        self._places = np.zeros(bells, np.int64)
+        self._products = np.zeros((bells, bells + 1))
+        self._scratch = np.zeros((4, max(bells, BANDS)))
         self._kept = np.zeros(self._covers.shape[1], np.float32)
         self._limit_db = self._limit = self._margin = 0.0
         # shared, read only outside
@@ -321,10 +281,11 @@ class DynamicEq:
         """
         if limit_db != self._limit_db:
             self._limit_db, self._limit = limit_db, limit_db / DB_PER_NEPER
-            self._margin = scan_margin(Q, self._limit)
+            self._margin = scan_margin(self.q, self._limit)
         period_s = self.period_frames / self.rate_hz
         steer_bells(
             target_db,
+            self.q,
             self._limit,
             self._margin,
             math.exp(-period_s / max(attack_s, SHORTEST_S)),
@@ -343,6 +304,8 @@ class DynamicEq:
             self._lanes,
             self._working,
             self._busy,
+            self._places,
+            self._products,
             self._scratch,
             self._kept,
             self.reduction_db,

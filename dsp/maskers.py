@@ -22,7 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bark import masking_offset_db, spreading_matrix, threshold_in_quiet_energy
-from dsp.masking import ENERGY_FLOOR, NEAR_DB, RANGE_DB
+
+NEAR_DB, RANGE_DB = 6.0, 20.0
+"""Bands within 6 dB of a track's strongest matter fully, those 20 dB further down no longer; a track that is 20 dB
+below the mask of the others is buried altogether."""
+ENERGY_FLOOR = 1e-16
 
 Floats = npt.NDArray[np.float64]
 

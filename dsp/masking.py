@@ -9,6 +9,7 @@ from dsp.bark import (
     BANDS,
     SINE_POWER,
     SPL_AT_0DBFS,
+    UPWARD_DB_PER_BARK,
     masking_offset_db,
     spreading_slopes,
     threshold_in_quiet_energy,
@@ -19,19 +20,51 @@ Floats = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-RANGE_DB = 20.0
-"""Masker-to-signal ratio at which a band counts as fully masked, and the cut that a demand of 1 asks for."""
-NEAR_DB = 6.0
-"""Bands within this of the track's strongest band matter fully; 20 dB further down they no longer matter."""
+HOPELESS_DB = 20.0
+"""Masker-to-signal ratio from which on a cut of a few dB uncovers nothing."""
+CLEAR_DB = -15.0
+"""Masker-to-signal ratio below which a track stands out clearly, and gains nothing from a cut."""
+EDGE_DB = 6.0
+"""How wide the two edges of that range are."""
+NEAR_DB, FADE_DB = 6.0, 20.0
+"""Bands within 6 dB of the track's strongest band matter fully; 20 dB further down they no longer matter."""
+ASKED_DB = 20.0
+"""The cut that a demand of 1 asks for."""
+EQUALS = 0.05
+"""What is added to every gap of importances, so that a track also yields, a little, to its equals."""
+OWN_NEED = 1.5
+"""How much a track's own need counts, times the cube of its importance, against what others ask of it."""
+GREED = 10.0 / 6.0
+"""A cut is asked for up to this times the limit: a bell is narrow, and a wide clash needs several at the limit."""
 ENERGY_FLOOR = 1e-16
 NEVER, BY_IMPORTANCE, ALWAYS = 0.0, 1.0, 2.0
 """Whether a track yields: to nobody; to the more important, by the gap; or to everybody, as if the gap were 1."""
 
 ZERO = np.float32(0.0)
-PER_NEPER = 10.0 / math.log(10.0) / RANGE_DB
-FULLY_MASKED = 10.0 ** (RANGE_DB / 10.0)
-NEAR = 10.0 ** (-NEAR_DB / 10.0)
-FAR = 10.0 ** (-(NEAR_DB + RANGE_DB) / 10.0)
+ONE_BITS = 0x3FF0000000000000
+MANTISSA = 0x000FFFFFFFFFFFFF
+LN_2 = math.log(2.0)
+ROOT_2 = math.sqrt(2.0)
+PER_DB = math.log(10.0) / 10.0
+
+
+@device
+def _logarithms(values: Floats, bits: Ints, result: Floats) -> None:
+    """Fill `result` with the natural logarithms of positive, normal `values`; `bits` is a view of them.
+
+    2 artanh((m - 1) / (m + 1)) to the 13th power, m in sqrt(1/2) .. sqrt(2): 2e-12, and, unlike the library's
+    logarithm, eight at once.
+    """
+    for t in range(values.shape[0]):
+        word = bits[t]
+        exponent = (word >> 52) - 1023
+        m = (word & MANTISSA) * 2.0**-52 + 1.0
+        high = 1.0 if m > ROOT_2 else 0.0
+        m = m * (1.0 - 0.5 * high)
+        s = (m - 1.0) / (m + 1.0)
+        q = s * s
+        series = q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q / 13)))))
+        result[t] = (exponent + high) * LN_2 + 2.0 * s * (1.0 + series)
 
 
 @device
@@ -72,10 +105,55 @@ def _sort(importance: Floats, rank: Floats, order: Ints) -> None:
         order[place] = t
 
 
+@device
+def _needs(
+    energy: Floats,
+    peak: Samples,
+    faintest: float,
+    offset: Floats,
+    quiet: Floats,
+    total: Floats,
+    excitation: Floats,
+    level: Floats,
+    ratio: Floats,
+    weight: Floats,
+    need: Floats,
+) -> None:
+    """Fill `need` (25, T) with n of `demand_cuts`, `ratio` with the energy of all others, Xtot - X."""
+    bands, tracks = energy.shape
+    loudest, sum_of_weights = weight[0], weight[1]
+    for t in range(tracks):
+        loudest[t] = -1e9
+        sum_of_weights[t] = 1e-9
+    for b in range(bands):
+        _logarithms(energy[b], energy[b].view(np.int64), level[b])
+        for t in range(tracks):
+            loudest[t] = max(loudest[t], level[b, t])
+    for b in range(bands):
+        for t in range(tracks):
+            ratio[b, t] = max(total[b] - excitation[b, t], ENERGY_FLOOR)
+        _logarithms(ratio[b], ratio[b].view(np.int64), need[b])
+        log_offset, log_quiet = math.log(offset[b]), math.log(quiet[b])
+        for t in range(tracks):
+            own = level[b, t]
+            matters = 1.0 + (own - loudest[t] + NEAR_DB * PER_DB) / (FADE_DB * PER_DB)
+            w = min(1.0, max(0.0, matters))
+            w = w if own > log_quiet and peak[t] > faintest else 0.0
+            sum_of_weights[t] += w
+            mask = log_offset + need[b, t]
+            msr_db = (mask - own) / PER_DB
+            rise = min(1.0, max(0.0, (msr_db - CLEAR_DB) / EDGE_DB + 0.5))
+            fall = min(1.0, max(0.0, (HOPELESS_DB - msr_db) / EDGE_DB + 0.5))
+            need[b, t] = w * rise * fall if mask > log_quiet else 0.0
+    for b in range(bands):
+        for t in range(tracks):
+            need[b, t] *= bands / sum_of_weights[t]
+
+
 @kernel(
     "void(float64[:, ::1], float32[::1], float64, float64[::1], float64[::1], float64[::1], float64[::1],"
-    " float64[::1], float64[::1], float64[::1], int64[::1], float64, float64, float64[:, ::1], float64[:, ::1],"
-    " float64[:, ::1], float32[:, ::1])"
+    " float64[::1], float64[::1], float64[::1], int64[::1], float64, float64, float64, float64,"
+    " float64[:, :, ::1], float64[:, ::1], float32[:, ::1])"
 )
 def demand_cuts(
     energy: Floats,
@@ -89,102 +167,112 @@ def demand_cuts(
     yielding: Floats,
     rank: Floats,
     order: Ints,
+    equals_gap: float,
+    own_need: float,
     strength: float,
     max_cut_db: float,
-    excitation: Floats,
-    masked: Floats,
+    spectra: Floats,
     sums: Floats,
     target_db: Samples,
 ) -> None:
-    """Turn band energies into the cut each track owes the more important tracks.
+    """Turn band energies into the cut each track owes the others.
 
-    X = S E;  T_i = max(Tq, 10^(-m/10) (Xtot - X_i));  MSR_i = 10 log10(T_i / E_i)
-    mu_i = w_i clip(MSR_i / 20, 0, 1), w_i = clip(1 + (L_i - max L_i + 6) / 20, 0, 1), 0 where E_i <= Tq
-    and in all bands while the peak of track i is below the faintest: what is left of E_i is only memory
-    demand_j = X_j sum over p_i > p_j of (p_i - p_j) mu_i / (Xtot - X_i)
-    of a track that always yields: X_j sum over i != j of mu_i / (Xtot - X_i)
-    target_j = -min(max cut, 20 strength demand_j), 0 where E_j <= Tq and for a track that never yields
+    X = S E;  MSR_i = 10 log10(10^(-m/10) (Xtot - X_i) / E_i)
+    w_i = clip(1 + (L_i - max L_i + 6) / 20, 0, 1), 0 where E_i <= Tq, and in all bands while the peak of track i is
+    below the faintest: what is left of E_i is only memory
+    n_i = w_i / mean(w_i) where -15 < MSR_i < 20 and the others reach Tq, with edges 6 dB wide: the bands in which a dB
+    less of the others is a dB more of track i, no matter how many bands it has
+    demand_j = X_j sum over p_i >= p_j, i != j of (p_i - p_j + 0.05) n_i / (Xtot - X_i)  -  1.5 p_j^3 n_j
+    of a track that always yields: X_j sum over i != j of n_i / (Xtot - X_i)
+    target_j = -min(10/6 max cut, 20 strength demand_j), 0 where that is positive, where E_j <= Tq and for a track
+    that never yields
 
     Shapes    energy (25, T); peak (T); upward, downward (24); offset, quiet (25); importance, yielding, rank,
-              order (T); excitation, masked (25, T) and sums (3, 25) scratch; target_db (T, 25)
-    Units     mean squares; peak and faintest amplitudes; offset is a power ratio; strength 0 = none,
-              1 = as designed; target in dB, <= 0
+              order (T); spectra (4, 25, T) and sums (5, max(25, T)) scratch; target_db (T, 25)
+    Units     mean squares; peak and faintest amplitudes; offset is a power ratio; equals_gap and own_need are the
+              0.05 and the 1.5; strength 0 = none, 1 = as designed; target in dB, <= 0
     State     order, any permutation at first
-    Cost      O(25 T): from one track to the next less important the inner sum grows by the gap times the sum
-              of all mu / (Xtot - X) so far. Every term is >= 0: nothing cancels, and equals add exactly 0
+    Cost      O(25 T): from one importance to the next lower one the inner sum grows by the gap times the sum of all
+              n / (Xtot - X) so far. A track's own part is taken out of the sum of its equals only, where it is at
+              most of the order of 1 / X_j: no more than 1e-14 of a demand is lost
     Source    spreading and offset `dsp.bark`; MSR: Ronan, Ma, McNamara, Gunes & Reiss 2018, arXiv 1803.09960
     """
     bands, tracks = energy.shape
-    total, inner, weight = sums[0], sums[1], sums[2]
-    _spread(energy, upward, downward, excitation, masked[0])
+    excitation, level, others, need = spectra[0], spectra[1], spectra[2], spectra[3]
+    total, inner, above, equals = sums[0], sums[1], sums[2], sums[3]
+    _spread(energy, upward, downward, excitation, sums[4])
     for b in range(bands):
         total[b] = 0.0
         for t in range(tracks):
             total[b] += excitation[b, t]
+    _needs(energy, peak, faintest, offset, quiet, total, excitation, level, others, sums[3:5], need)
+    for b in range(bands):
+        for t in range(tracks):
+            others[b, t] = need[b, t] / others[b, t]  # from here on: n / (Xtot - X)
     _sort(importance, rank, order)
-    lowest = rank[order[tracks - 1]]
-    for t in range(tracks):
-        if yielding[t] == ALWAYS:
-            lowest = -1.0
 
-    for t in range(tracks):
-        # Nobody owes the least important tracks anything.
-        if peak[t] <= faintest or rank[t] <= lowest:
-            masked[:, t] = 0.0
-            continue
-        loudest = 0.0
-        for b in range(bands):
-            loudest = max(loudest, energy[b, t])
-        for b in range(bands):
-            own = energy[b, t]
-            masked[b, t] = 0.0
-            if own <= quiet[b] or own <= FAR * loudest:
-                continue
-            others = max(total[b] - excitation[b, t], ENERGY_FLOOR)
-            ratio = offset[b] * others / own
-            if ratio <= 1.0:
-                continue
-            mu = 1.0 if ratio >= FULLY_MASKED else math.log(ratio) * PER_NEPER
-            if own < NEAR * loudest:
-                mu *= 1.0 + math.log(own / loudest) * PER_NEPER + NEAR_DB / RANGE_DB
-            masked[b, t] = mu / others
-
+    deepest_db = GREED * max_cut_db
     for b in range(bands):
         inner[b] = 0.0
-        weight[b] = 0.0
-    above = rank[order[0]]
-    for n in range(tracks):
-        j = order[n]
-        gap = max(above - rank[j], 0.0)
-        above = rank[j]
+        above[b] = 0.0
+    last = rank[order[0]]
+    first = 0
+    while first < tracks:
+        p = rank[order[first]]
+        behind = first
         for b in range(bands):
-            inner[b] += gap * weight[b]
-            weight[b] += masked[b, j]
-            cut_db = min(max_cut_db, RANGE_DB * strength * excitation[b, j] * inner[b])
-            target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
+            equals[b] = 0.0
+        while behind < tracks and rank[order[behind]] == p:
+            for b in range(bands):
+                equals[b] += others[b, order[behind]]
+            behind += 1
+        for b in range(bands):
+            inner[b] += (last - p) * above[b]
+        for n in range(first, behind):
+            j = order[n]
+            for b in range(bands):
+                asked = inner[b] + equals_gap * (above[b] + max(equals[b] - others[b, j], 0.0))
+                demand = excitation[b, j] * asked - own_need * p * p * p * need[b, j]
+                cut_db = min(deepest_db, max(0.0, ASKED_DB * strength * demand))
+                target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
+        for b in range(bands):
+            above[b] += equals[b]
+        last = p
+        first = behind
     for j in range(tracks):
         if yielding[j] == NEVER:
             target_db[j, :] = ZERO
         elif yielding[j] == ALWAYS:
             for b in range(bands):
-                demand = excitation[b, j] * max(weight[b] - masked[b, j], 0.0)
-                cut_db = min(max_cut_db, RANGE_DB * strength * demand)
+                demand = excitation[b, j] * max(above[b] - others[b, j], 0.0)
+                cut_db = min(deepest_db, ASKED_DB * strength * demand)
                 target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
 
 
 class Masking:
-    """The demand on every track of a bank, from its band energies and the tracks' importances."""
+    """The demand on every track of a bank, from its band energies and the tracks' importances.
 
-    def __init__(self, tracks: int, spl_at_0dbfs: float = SPL_AT_0DBFS) -> None:
+    `upward_db_per_bark` is how steeply masking falls towards higher bands.
+    """
+
+    def __init__(
+        self,
+        tracks: int,
+        *,
+        spl_at_0dbfs: float = SPL_AT_0DBFS,
+        upward_db_per_bark: float = UPWARD_DB_PER_BARK,
+        equals: float = EQUALS,
+        own_need: float = OWN_NEED,
+    ) -> None:
         # set once
-        self._upward, self._downward = spreading_slopes()
+        self._upward, self._downward = spreading_slopes(upward_db_per_bark)
+        self._equals, self._own_need = equals, own_need
         self._offset = 10.0 ** (-masking_offset_db() / 10.0)
         self._quiet = threshold_in_quiet_energy(spl_at_0dbfs)
         self._faintest = math.sqrt(self._quiet.min() / SINE_POWER)
         # render thread only
-        self._excitation = np.zeros((BANDS, tracks))
-        self._masked = np.zeros((BANDS, tracks))
-        self._sums = np.zeros((3, BANDS))
+        self._spectra = np.zeros((4, BANDS, tracks))
+        self._sums = np.zeros((5, max(BANDS, tracks)))
         self._rank = np.zeros(tracks)
         self._order = np.arange(tracks)
         # shared
@@ -213,10 +301,11 @@ class Masking:
             self.yielding,
             self._rank,
             self._order,
+            self._equals,
+            self._own_need,
             strength,
             max_cut_db,
-            self._excitation,
-            self._masked,
+            self._spectra,
             self._sums,
             self.target_db,
         )

@@ -1,4 +1,4 @@
-"""The first unmasking stage: every track gives way, by at most 6 dB, where it hides a more important one."""
+"""The unmasking stage: every track gives way, by at most 6 dB, where it hides a more important one."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from dsp.bank import BarkBank
 from dsp.bark import BANDS
-from dsp.dynamic_eq import DynamicEq
+from dsp.dynamic_eq import DynamicEq, Q
 from dsp.jit import kernel
 from dsp.masking import Masking
 
@@ -47,7 +47,16 @@ class Unmask:
     of a quantum does not jump.
     """
 
-    def __init__(self, tracks: int, rate_hz: int, quantum_frames: int, bells: int = 4) -> None:
+    def __init__(
+        self,
+        tracks: int,
+        rate_hz: int,
+        quantum_frames: int,
+        *,
+        bells: int = 4,
+        q: float = Q,
+        masking: Masking | None = None,
+    ) -> None:
         if min(tracks, rate_hz, quantum_frames, bells) < 1:
             raise ValueError("tracks, rate_hz, quantum_frames and bells must be at least 1")
         # set once
@@ -58,8 +67,8 @@ class Unmask:
         self.period_frames = max(1, round(PERIOD_S * rate_hz))
         # render thread only
         self._bank = BarkBank(tracks, rate_hz, self.period_frames)
-        self._masking = Masking(tracks)
-        self._eq = DynamicEq(tracks, rate_hz, self.period_frames, bells)
+        self._masking = Masking(tracks) if masking is None else masking
+        self._eq = DynamicEq(tracks, rate_hz, self.period_frames, bells, q)
         self._passed = 0
         self._periods = 0
         self._delta_from = self._delta_to = 0.0
@@ -96,26 +105,31 @@ class Unmask:
         """float32[T, 25], dB, <= 0: the combined cut at the band centres, at the end of the control period."""
         return self._eq.cut_db
 
-    def process(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
-        """Unmask float32[n, 2 T] x into y, n at most `quantum_frames`; x and y must not overlap."""
+    def process(self, x: Samples, y: Samples, key: Samples | None = None) -> None:
+        """Unmask float32[n, 2 T] x into y, n at most `quantum_frames`; x and y must not overlap.
+
+        `key`, of the same shape, is what is listened to instead of x: x delayed against it is look-ahead.
+        """
+        key = x if key is None else key
         frames = x.shape[0]
-        if frames > self.quantum_frames or x.shape[1] != 2 * self.tracks or x.shape != y.shape:
+        shape = (frames, 2 * self.tracks)
+        if frames > self.quantum_frames or not x.shape == y.shape == key.shape == shape:
             raise ValueError(
                 f"{x.shape} into {y.shape} does not fit {self.quantum_frames} x {2 * self.tracks}"
             )
         if self._passed + frames <= self.period_frames:
             if frames:
-                self._filter(x, y)
+                self._filter(x, y, key)
             return
         start = 0
         while start < frames:
             stop = min(frames, start + self.period_frames - self._passed)
-            self._filter(x[start:stop], y[start:stop])
+            self._filter(x[start:stop], y[start:stop], key[start:stop])
             start = stop
 
-    def _filter(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
+    def _filter(self, x: Samples, y: Samples, key: Samples) -> None:
         """Filter frames of one control period; if they end it, let what it measured steer the next."""
-        self._bank.filter(x, self._passed)
+        self._bank.filter(key, self._passed)
         self._eq.filter(x, y, self._passed)
         if self._delta_from or self._delta_to:
             slope = (self._delta_to - self._delta_from) / self.period_frames
@@ -162,8 +176,8 @@ class Unmask:
         the two processes.
         """
         source = np.asarray(mapping, dtype=np.int64)
-        if (old.rate_hz, old.bells) != (self.rate_hz, self.bells):
-            raise ValueError("only a stage of the same rate and number of bells can be adopted")
+        if (old.rate_hz, old.bells, old._eq.q) != (self.rate_hz, self.bells, self._eq.q):
+            raise ValueError("only a stage of the same rate and bells can be adopted")
         if source.shape != (self.tracks,) or source.max() >= old.tracks or source.min() < -1:
             raise ValueError(f"the mapping must hold {self.tracks} old track numbers or -1")
         self.reset()

@@ -62,26 +62,31 @@ def random_targets(rng: np.random.Generator, tracks: int) -> Samples:
     return target_db.astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1), changes=st.integers(1, 12), rate_hz=st.sampled_from([44100, 48000, 96000])
 )
 def test_combined_curve_cuts_more_than_6_db(seed: int, changes: int, rate_hz: int) -> None:
-    """After random targets in random order, the frozen filter's impulse response shows >= -6.05 and <= 0.01 dB."""
+    """After random targets in random order, the impulse response of 10 000 frozen filters is >= -6.05, <= 0.01 dB.
+
+    80 examples of 125 tracks, each with targets of its own.
+    """
     rng = np.random.default_rng(seed)
-    tracks, silence = 6, np.zeros((512, 12), np.float32)
-    eq, y = DynamicEq(tracks, rate_hz, 512), np.empty((512, 12), np.float32)
+    tracks = 125
+    silence, y = (np.zeros((64, 2 * tracks), np.float32) for _ in range(2))
+    eq = DynamicEq(tracks, rate_hz, 512)
     for _ in range(changes):
         target_db = random_targets(rng, tracks)
         for _ in range(int(rng.integers(1, 8))):
             eq.steer(target_db, 6.0, 0.005, 0.02)
-            eq.filter(silence, y, 0)
-    impulse = np.zeros((32768, 2 * tracks), np.float32)
+            for passed in range(0, 512, 64):
+                eq.filter(silence, y, passed)
+    impulse = np.zeros((16384, 2 * tracks), np.float32)
     impulse[0] = 1.0
     y = np.empty_like(impulse)
     eq.steer(target_db, 6.0, FOREVER_S, FOREVER_S)
     eq.filter(impulse, y, 0)
-    curve_db = 20 * np.log10(np.abs(np.fft.rfft(y.astype(np.float64), axis=0)))
+    curve_db = 20 * np.log10(np.abs(np.fft.rfft(y[:, :tracks].T.astype(np.float64))))
     assert curve_db.min() >= -6.05
     assert curve_db.max() <= 0.01
 
@@ -146,16 +151,31 @@ def test_parts_of_a_period_differ_from_the_whole(tracks: int) -> None:
 
 
 def test_single_bell_misses_its_depth() -> None:
-    """One wanted cut of 6 dB at 1 kHz settles at -6 dB there, half way at the half octaves, Q 1.0."""
+    """One wanted cut of 6 dB at 1 kHz settles at -5.7 to -6 dB there, and has the shape of a bell of Q 1.0."""
     eq = DynamicEq(2, 48000, 128)
     run(eq, noise(24000, 2), wanted(2, (1, 8, -6.0)))
-    assert eq.depth_db[1].tolist() == pytest.approx([6.0, 0, 0, 0], abs=1e-4)
+    depth_db = eq.depth_db[1, 0]
+    assert 5.7 < depth_db <= 6.0
+    assert np.all(eq.depth_db[1, 1:] == 0.0)
     at_hz = np.array([1000.0, 2000.0, 8000.0])
-    # Analog constant-pole bell, Q 1: |H|^2 = (G^2 + q) / (1 + q), q = (f / f0 - f0 / f)^2, G = 0.501.
+    # Analog constant-pole bell, Q 1: |H|^2 = (G^2 + q) / (1 + q), q = (f / f0 - f0 / f)^2.
     q = (at_hz / 1000 - 1000 / at_hz) ** 2
-    analog_db = 10 * np.log10((10**-0.6 + q) / (1 + q))
+    analog_db = 10 * np.log10((10 ** (-depth_db / 10) + q) / (1 + q))
     assert response_db(eq, 1, eq.depth_db[1], at_hz) == pytest.approx(analog_db, abs=0.05)
-    assert eq.reduction_db == pytest.approx([0.0, -6.0], abs=1e-3)
+    assert eq.reduction_db == pytest.approx([0.0, -depth_db], abs=1e-3)
+
+
+@pytest.mark.parametrize(("low", "high", "mean_db"), [(0, 24, 3.4), (4, 20, 4.4), (8, 12, 5.2)])
+def test_bells_crowd_instead_of_covering(low: int, high: int, mean_db: float) -> None:
+    """6 dB wanted over all bands, 17 or 5 of them: on average at least 3.4, 4.4 and 5.2 dB are cut there.
+
+    3.9 dB is the most that four bells of Q 1.0 within 6 dB can cut over all bands (random search, 26 000 settings).
+    """
+    eq, target_db = DynamicEq(1, 48000, 256), np.zeros((1, BANDS), np.float32)
+    target_db[0, low : high + 1] = -6.0
+    for _ in range(400):
+        eq.steer(target_db, 6.0, 0.02, 0.2)
+    assert eq.cut_db[0, low : high + 1].mean() <= -mean_db
 
 
 def test_meter_disagrees_with_the_curve() -> None:
@@ -177,7 +197,7 @@ def lag(t_s: float, slow_s: float) -> float:
 @pytest.mark.parametrize("period", [16, 64, 128, 256])
 def test_attack_is_not_20_ms_or_release_not_200_ms(period: int) -> None:
     """Some 40 ms after a wanted cut of 6 dB starts, and 200 ms after it ends, the depth is right to 0.2 dB."""
-    eq, target_db = DynamicEq(1, 48000, period), wanted(1, (0, 8, -6.0))
+    eq, target_db = DynamicEq(1, 48000, period), wanted(1, (0, 0, -6.0))
     attack, release = (frames // period * period for frames in (1920, 9600))
     run(eq, noise(attack, 1), target_db)
     assert eq.depth_db[0, 0] == pytest.approx(6 - 6 * lag(attack / 48000, 0.02), abs=0.2)
@@ -188,7 +208,7 @@ def test_attack_is_not_20_ms_or_release_not_200_ms(period: int) -> None:
 
 
 def test_moving_bell_splatters() -> None:
-    """A full-scale 1 kHz tone cut by 6 dB with 5 ms attack leaves < -60 dB outside 700 .. 1400 Hz."""
+    """A full-scale 1 kHz tone cut by 5.7 dB or more with 5 ms attack leaves < -60 dB outside 700 .. 1400 Hz."""
     frames = 48000
     tone = np.sin(2 * np.pi * 1000 * np.arange(frames) / 48000)
     x = np.column_stack([tone, tone]).astype(np.float32)
@@ -198,7 +218,8 @@ def test_moving_bell_splatters() -> None:
     frequency_hz = np.fft.rfftfreq(frames, 1 / 48000)
     outside = spectrum[(frequency_hz < 700) | (frequency_hz > 1400)]
     assert 20 * np.log10(np.sqrt(np.sum(outside**2) / 1.727)) < -60
-    assert 20 * np.log10(np.ptp(y[-4800:]) / 2) == pytest.approx(-6, abs=0.01)
+    assert eq.reduction_db[0] < -5.7
+    assert 20 * np.log10(np.ptp(y[-4800:]) / 2) == pytest.approx(eq.reduction_db[0], abs=0.01)
 
 
 def test_idle_track_is_touched() -> None:
@@ -265,6 +286,8 @@ def test_kernel_differs_from_the_textbook_recurrence() -> None:
         for track in range(tracks):
             for slot in range(4):
                 g, k = bell(CENTRES_HZ[eq.band[track, slot]], Q, 48000)
+                if removed[track, slot] == 0.0:
+                    state[track, slot] = 0.0  # an idle bell starts anew
                 for side in range(2):
                     s1, s2 = state[track, slot, side]
                     for i in range(quantum):
@@ -329,11 +352,23 @@ def test_lowered_limit_is_ignored() -> None:
 
 
 def test_small_wish_takes_a_bell() -> None:
-    """A wanted cut of 0.24 dB is in the dead zone and starts nothing; 0.26 dB starts a bell."""
+    """A wanted cut of 0.9 dB starts nothing; 1.1 dB starts a bell."""
     eq, x = DynamicEq(2, 48000, 16), noise(4800, 2)
-    y = run(eq, x, wanted(2, (0, 8, -0.24), (1, 8, -0.26)))
+    y = run(eq, x, wanted(2, (0, 0, -0.9), (1, 0, -1.1)))
     assert np.array_equal(x[:, [0, 2]], y[:, [0, 2]])
-    assert eq.depth_db[1, 0] == pytest.approx(0.26, abs=0.01)
+    assert eq.depth_db[1, 0] == pytest.approx(1.1, abs=0.05)
+
+
+def test_wish_around_the_onset_chatters() -> None:
+    """A wish that swings between 0.6 and 1.4 dB every 50 ms starts one bell once, and it never stops."""
+    eq = DynamicEq(1, 48000, 240)
+    starts = 0
+    for step in range(400):
+        idle = eq.depth_db[0, 0] == 0.0
+        eq.steer(wanted(1, (0, 0, -1.0 - 0.4 * np.cos(np.pi * (step // 10)))), 6.0, 0.02, 0.2)
+        starts += int(idle and eq.depth_db[0, 0] > 0.0)
+    assert starts == 1
+    assert eq.depth_db[0, 0] > 0.5
 
 
 def test_silence_makes_denormals_in_a_bell() -> None:

@@ -83,11 +83,12 @@ def test_tracks_without_a_clash_are_changed() -> None:
         assert np.array_equal(x.view(np.uint32), y.view(np.uint32))
 
 
-def test_equals_are_changed() -> None:
-    """With the importances of a new stage, all 0.5, clashing tracks pass bit for bit."""
+def test_equals_fight() -> None:
+    """With the importances of a new stage, all 0.5, the one that is buried passes bit for bit, the other gives 1 dB."""
     x = clash(48000)
-    y, _ = run(Unmask(2, 48000, 128), x)
-    assert np.array_equal(x.view(np.uint32), y.view(np.uint32))
+    y, cuts = run(Unmask(2, 48000, 128), x)
+    assert np.array_equal(x[:, [0, 2]].view(np.uint32), y[:, [0, 2]].view(np.uint32))
+    assert cuts[-1, 1].min() < -1.0
 
 
 def test_amount_zero_still_cuts() -> None:
@@ -147,6 +148,21 @@ def test_what_is_shown_depends_on_the_quantum(quantum: int) -> None:
     assert np.array_equal(unmask.shown_energy, twin.energy)
     assert 10 * np.log10(unmask.shown_kept.T) == pytest.approx(twin.cut_db, abs=1e-4)
     assert unmask.shown_kept.min() < 0.7
+
+
+def test_key_is_not_what_is_listened_to() -> None:
+    """Sound that comes 512 frames later than its key is cut as the key asks: the bits of the cuts are the same."""
+    x = clash(48000)
+    stages = [Unmask(2, 48000, 128) for _ in range(2)]
+    for stage in stages:
+        stage.importance[:] = [1.0, 0.0]
+    late = np.concatenate([np.zeros((512, 4), np.float32), x])[: len(x)]
+    y = np.empty_like(x)
+    for n in range(0, len(x) - 128, 128):
+        stages[0].process(x[n : n + 128], y[n : n + 128])
+        stages[1].process(late[n : n + 128], y[n : n + 128], x[n : n + 128])
+        assert np.array_equal(stages[0].cut_db, stages[1].cut_db)
+    assert stages[0].cut_db.min() < -2.0
 
 
 def test_max_cut_does_nothing() -> None:
@@ -308,7 +324,10 @@ def test_buffer_of_the_wrong_shape_reaches_a_kernel() -> None:
 
 
 def test_extreme_input_makes_numbers_that_are_none() -> None:
-    """Huge, tiny and bad samples leave everything finite, and 4 s later the cuts are right to 0.5 dB."""
+    """Huge, tiny and bad samples leave everything finite, and 4 s later the cuts are right to 1 dB.
+
+    The bells may hold other bands than those of a stage that never met them.
+    """
     rng = np.random.default_rng(4)
     unmask = Unmask(4, 48000, 128)
     unmask.importance[:] = [1.0, 0.7, 0.3, 0.0]
@@ -326,7 +345,7 @@ def test_extreme_input_makes_numbers_that_are_none() -> None:
     fresh.importance[:] = [1.0, 0.7, 0.3, 0.0]
     _, true_cuts = run(fresh, x)
     assert true_cuts[-1].min() < -2.0
-    assert cuts[-1] == pytest.approx(true_cuts[-1], abs=0.5)
+    assert cuts[-1] == pytest.approx(true_cuts[-1], abs=1.0)
 
 
 def test_bad_settings_make_numbers_that_are_none() -> None:

@@ -56,9 +56,9 @@ def test_offline_unmasking_differs_from_the_engine() -> None:
     run = suite.unmask(scene)
     assert np.array_equal(run.after.view(np.uint32), scene.after.view(np.uint32))
     assert run.cut_db.min() < -2.0
-    assert not np.array_equal(suite.unmask(scene, {"amount": 0.5}).after, run.after)
+    assert not np.array_equal(suite.unmask(scene, suite.Variant({"amount": 0.5})).after, run.after)
     with pytest.raises(AttributeError):
-        suite.unmask(scene, {"amonut": 0.5})
+        suite.unmask(scene, suite.Variant({"amonut": 0.5}))
 
 
 def test_comparator_costs_more_than_unmasking() -> None:

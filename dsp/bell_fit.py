@@ -1,0 +1,157 @@
+"""Which bells, how deep, for a wanted cut: a few fixed shapes on 25 bands, as near to the curve as they come.
+
+A bell is idle (depth 0) and may go anywhere, or it holds a band until it is idle again.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from dsp.jit import device
+
+Samples = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+ONSET_DB = 1.0
+"""A band that is not being cut is cut only from this wish on."""
+DEAD_ZONE_DB = 0.25
+"""A cut shallower than this is not worth a bell."""
+SNAP_DB = 0.005
+"""A releasing cut this shallow is none."""
+NEAR = 0.5
+"""A bell in use that cuts by this share at a wanted band is taken for it, so that bells do not hop."""
+STARTING_DB = 0.02
+"""The depth a chosen bell has before any is fitted, and at least: it is in the running."""
+SHIFTS = 2
+"""How often the places move to the middle of what is theirs."""
+SWEEPS = 4
+"""How often the depths are fitted, one after the other."""
+ASIDE = 0.01
+"""What a dB cut where none is wanted costs, as a share of what a dB costs that is missing where 6 are wanted."""
+FULL_DB = 6.0
+
+
+@device
+def follow(target_db: Samples, attack: float, release: float, curve_db: Floats) -> float:
+    """Move the wanted curve of one track one step towards the target; return its deepest band.
+
+    A band that is at rest starts at `ONSET_DB` and then follows all the way down, so nothing chatters.
+    """
+    deepest = 0.0
+    for b in range(curve_db.shape[0]):
+        wish = -target_db[b]
+        if curve_db[b] == 0.0 and wish < ONSET_DB:
+            continue
+        pole = attack if wish > curve_db[b] else release
+        moved = wish + pole * (curve_db[b] - wish)
+        curve_db[b] = 0.0 if moved < min(curve_db[b], SNAP_DB) else moved
+        deepest = max(deepest, curve_db[b])
+    return deepest
+
+
+@device
+def _spread_out(curve_db: Floats, places: Ints) -> int:
+    """Fill `places` with the bands where bells serve the curve best; return how many differ, in rising order.
+
+    Each gets an equal part of the area under the curve, then twice the centre of what is nearest to it: the
+    quantisation of Lloyd 1982. Bells one after the other at what is deepest would crowd.
+    """
+    bands, bells = curve_db.shape[0], places.shape[0]
+    area = 0.0
+    for b in range(bands):
+        area += curve_db[b]
+    k, passed = 0, 0.0
+    for b in range(bands):
+        passed += curve_db[b]
+        while k < bells and passed >= area * (k + 0.5) / bells:
+            places[k] = b
+            k += 1
+    for rest in range(k, bells):
+        places[rest] = bands - 1
+    for _ in range(SHIFTS):
+        low = 0
+        for k in range(bells):
+            high = (places[k] + places[k + 1]) // 2 + 1 if k + 1 < bells else bands
+            mass, moment = 0.0, 0.0
+            for b in range(low, high):
+                mass += curve_db[b]
+                moment += curve_db[b] * b
+            if mass > 0.0:
+                places[k] = int(moment / mass + 0.5)
+            low = high
+    count = 1
+    for k in range(1, bells):
+        if places[k] > places[count - 1]:
+            places[count] = places[k]
+            count += 1
+    return count
+
+
+@device
+def fit(
+    curve_db: Floats,
+    wished_db: float,
+    bands: Ints,
+    depth_db: Floats,
+    shapes: Floats,
+    deepest_db: float,
+    wanted_db: Floats,
+    products: Floats,
+    places: Ints,
+) -> bool:
+    """Write into `wanted_db` the depth of each bell, 0 to `deepest_db`, giving idle bells a band.
+
+    Minimises the sum over bands of v (curve - sum of depth times shape)^2, v = 0.01 + curve / 6, by coordinate
+    descent, over the bells nearest to where they are best placed. Returns whether a place waits, for which neither
+    a near bell nor an idle one is left, until one of the bells that were not chosen is idle.
+
+    Shapes    curve_db (25); bands, depth_db, wanted_db, places (K); shapes (25, 25): dB at centre c of a bell in band
+              b, as a share of its depth; products (K, K + 1) scratch
+    Units     dB, >= 0; `wished_db` is the largest of curve_db
+    """
+    bells = bands.shape[0]
+    for k in range(bells):
+        wanted_db[k] = 0.0
+    if wished_db < DEAD_ZONE_DB:
+        return False
+    waiting = False
+    for n in range(_spread_out(curve_db, places)):
+        place, chosen, nearest = places[n], -1, NEAR
+        for k in range(bells - 1, -1, -1):
+            if depth_db[k] == 0.0 and wanted_db[k] == 0.0:
+                chosen = k
+        for k in range(bells):
+            if depth_db[k] > 0.0 and wanted_db[k] == 0.0 and shapes[bands[k], places[n]] >= nearest:
+                place, chosen, nearest = bands[k], k, shapes[bands[k], places[n]]
+        if chosen >= 0:
+            bands[chosen] = place
+            wanted_db[chosen] = STARTING_DB
+        else:
+            waiting = True
+    for k in range(bells):
+        if wanted_db[k] > 0.0:
+            for m in range(k, bells + 1):
+                products[k, m] = 0.0
+            one = shapes[bands[k]]
+            for b in range(curve_db.shape[0]):
+                weighted = (ASIDE + curve_db[b] / FULL_DB) * one[b]
+                products[k, bells] += weighted * curve_db[b]
+            for m in range(k, bells):
+                if wanted_db[m] > 0.0:
+                    other, total = shapes[bands[m]], 0.0
+                    for b in range(curve_db.shape[0]):
+                        total += (ASIDE + curve_db[b] / FULL_DB) * one[b] * other[b]
+                    products[k, m] = total
+                    products[m, k] = total
+    for _ in range(SWEEPS):
+        for k in range(bells):
+            if wanted_db[k] > 0.0:
+                missing = products[k, bells]
+                for m in range(bells):
+                    if wanted_db[m] > 0.0 and m != k:
+                        missing -= products[k, m] * wanted_db[m]
+                wanted_db[k] = min(max(missing / products[k, k], STARTING_DB), deepest_db)
+    for k in range(bells):
+        if wanted_db[k] < DEAD_ZONE_DB:
+            wanted_db[k] = 0.0
+    return waiting
