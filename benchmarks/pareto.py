@@ -34,6 +34,8 @@ VARIANTS: dict[str, Variant] = {
     "own need 0": Variant(model={"own_need": 0.0}),
     "own need 4": Variant(model={"own_need": 4.0}),
     "equals by 0.2": Variant(model={"equals": 0.2}),
+    "6 dB asked of all others, always": Variant(flat=True),
+    "the same, 8 bells": Variant(flat=True, bells=8),
     "12 bells, own need 0": Variant(bells=12, model={"own_need": 0.0}),
 }
 """What is tried; add to it what is to be tried."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.masking_score import IMPORTANT
 from dsp.denormals import denormals_flushed
 from dsp.masking import Masking
 from dsp.unmask import Unmask
@@ -33,6 +34,7 @@ SECONDS = 12.0
 QUANTUM_FRAMES = QUANTA_FRAMES[1] // 2
 
 Samples = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,8 @@ def render(name: str, *, seconds: float = SECONDS, library: Sequence[Path] = ())
 class Variant:
     """A way to set or to build the stage: attributes of `dsp.unmask.Unmask` and `dsp.masking.Masking`, and more.
 
-    `look_ahead_ms` delays the sound against what is listened to (which the scores then take back).
+    `look_ahead_ms` delays the sound against what is listened to (which the scores then take back). `flat` asks the
+    tracks below importance 0.6 for the deepest cut in all bands all the time: the most that these bells can do.
     """
 
     settings: Mapping[str, float] = field(default_factory=dict)
@@ -130,6 +133,15 @@ class Variant:
     bells: int = 4
     q: float = 1.0
     look_ahead_ms: float = 0.0
+    flat: bool = False
+
+
+class FlatDemand(Masking):
+    """Asks the tracks that are not important for everything, always."""
+
+    def process(self, energy: Floats, peak: Samples, strength: float, max_cut_db: float) -> None:
+        """Update `target_db`."""
+        self.target_db[:] = np.where(self.importance < IMPORTANT, -max_cut_db, 0.0)[:, None]
 
 
 AS_BUILT = Variant()
@@ -141,7 +153,7 @@ def unmask(scene: Render, variant: Variant = AS_BUILT) -> Run:
     Raises AttributeError or TypeError for a name they lack.
     """
     tracks = len(scene.tracks)
-    masking = Masking(tracks, **variant.model)
+    masking = FlatDemand(tracks) if variant.flat else Masking(tracks, **variant.model)
     stage = Unmask(tracks, RATE_HZ, QUANTUM_FRAMES, bells=variant.bells, q=variant.q, masking=masking)
     stage.importance[:] = scene.importances
     stage.yielding[:] = scene.yielding

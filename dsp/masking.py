@@ -22,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 
 HOPELESS_DB = 20.0
 """Masker-to-signal ratio from which on a cut of a few dB uncovers nothing."""
-CLEAR_DB = -15.0
+CLEAR_DB = -18.0
 """Masker-to-signal ratio below which a track stands out clearly, and gains nothing from a cut."""
 EDGE_DB = 6.0
 """How wide the two edges of that range are."""
@@ -180,7 +180,7 @@ def demand_cuts(
     X = S E;  MSR_i = 10 log10(10^(-m/10) (Xtot - X_i) / E_i)
     w_i = clip(1 + (L_i - max L_i + 6) / 20, 0, 1), 0 where E_i <= Tq, and in all bands while the peak of track i is
     below the faintest: what is left of E_i is only memory
-    n_i = w_i / mean(w_i) where -15 < MSR_i < 20 and the others reach Tq, with edges 6 dB wide: the bands in which a dB
+    n_i = w_i / mean(w_i) where -18 < MSR_i < 20 and the others reach Tq, with edges 6 dB wide: the bands in which a dB
     less of the others is a dB more of track i, no matter how many bands it has
     demand_j = X_j sum over p_i >= p_j, i != j of (p_i - p_j + 0.05) n_i / (Xtot - X_i)  -  1.5 p_j^3 n_j
     of a track that always yields: X_j sum over i != j of n_i / (Xtot - X_i)

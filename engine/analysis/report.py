@@ -45,10 +45,15 @@ class Findings:
         return bool(np.isnan(self.before.over_time[track]).all())
 
     def worst_pairs(self, count: int) -> list[tuple[int, int]]:
-        """Return up to `count` pairs (masker, maskee), the largest masked share first, no two of the same tracks."""
-        pairs = self.before.pairs
+        """Return up to `count` pairs (masker, maskee), no two of the same tracks, those that matter most first.
+
+        What matters is the masked share times the importance of the masked track; where that is 0, the share.
+        """
+        pairs, importance = self.before.pairs, self.tracks.importance
         chosen: list[tuple[int, int]] = []
-        for masker, maskee in sorted(pairs, key=lambda pair: -pairs[pair].share):
+        for masker, maskee in sorted(
+            pairs, key=lambda pair: (-pairs[pair].share * importance[pair[1]], -pairs[pair].share)
+        ):
             if len(chosen) < count and (maskee, masker) not in chosen:
                 chosen.append((masker, maskee))
         return chosen
