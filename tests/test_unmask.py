@@ -86,10 +86,9 @@ def test_tracks_without_a_clash_are_changed() -> None:
 def test_equals_fight() -> None:
     """With the importances of a new stage, all 0.5, the one that is buried passes bit for bit, the other gives 1 dB.
 
-    It is 18 dB louder; at 10 dB it would need what it has itself.
+    It is 18 dB louder.
     """
     x = clash(48000)
-    assert np.array_equal(run(Unmask(2, 48000, 128), x)[0], x)
     x[:, [0, 2]] *= 0.4
     y, cuts = run(Unmask(2, 48000, 128), x)
     assert np.array_equal(x[:, [0, 2]].view(np.uint32), y[:, [0, 2]].view(np.uint32))
