@@ -105,6 +105,15 @@ class StopRequest:
         if self.raises:
             raise KeyboardInterrupt
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have a request wait until the block has ended, which must be soon."""
+        self.raises = False
+        yield
+        self.raises = True
+        if self.requested:
+            raise KeyboardInterrupt
+
 
 @contextmanager
 def interruptible() -> Iterator[StopRequest]:

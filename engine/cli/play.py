@@ -75,14 +75,15 @@ def play(
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.show")
         from engine.control.show import Show
 
-        show = Show(
-            composition,
-            quantum_frames=quantum,
-            device=device,
-            driver=driver,
-            safety_quanta=safety,
-            record=record,
-        )
+        with stop.held():  # its memory is shared: it has to be complete to be removed
+            show = Show(
+                composition,
+                quantum_frames=quantum,
+                device=device,
+                driver=driver,
+                safety_quanta=safety,
+                record=record,
+            )
         try:
             with show:
                 stop.raises = False

@@ -77,9 +77,11 @@ class EngineHandle:
         self._closed = False
         try:
             self._child = _Child(self._wish)
-        except OSError as error:
+        except BaseException as error:
             self._session.close()
-            raise HostError(f"the engine process cannot be started: {error}") from error
+            if isinstance(error, OSError):
+                raise HostError(f"the engine process cannot be started: {error}") from error
+            raise
         atexit.register(self.close)
 
     @property

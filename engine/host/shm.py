@@ -54,9 +54,11 @@ class Segment:
         segment = cls(mapping, owned=True)
         try:
             _reserve(mapping.name, mapping.size)
-        except OSError as error:
+        except BaseException as error:  # an interrupt as well: nobody else could remove it
             segment.close()
-            raise HostError(_no_room(size_bytes, error)) from error
+            if isinstance(error, OSError):
+                raise HostError(_no_room(size_bytes, error)) from error
+            raise
         return segment
 
     @classmethod
