@@ -22,8 +22,8 @@ NEAR = 0.5
 """A bell in use that cuts by this share at a wanted band is taken for it, so that bells do not hop."""
 STARTING_DB = 0.02
 """The depth a chosen bell has before any is fitted, and at least: it is in the running."""
-SHIFTS = 2
-"""How often the places move to the middle of what is theirs."""
+GREED = 10.0 / 6.0
+"""A cut is asked for up to this times the limit: a bell is narrow, and a wide clash needs several at the limit."""
 SWEEPS = 4
 """How often the depths are fitted, one after the other."""
 ASIDE = 0.01
@@ -32,18 +32,21 @@ FULL_DB = 6.0
 
 
 @device
-def follow(target_db: Samples, attack: float, release: float, curve_db: Floats) -> float:
+def follow(
+    target_db: Samples, attack: float, release: float, onset_db: float, most_db: float, curve_db: Floats
+) -> float:
     """Move the wanted curve of one track one step towards the target; return its deepest band.
 
-    A band that is at rest starts at `ONSET_DB` and then follows all the way down, so nothing chatters.
+    A band that is at rest starts at `onset_db` and then follows all the way down, so nothing chatters. No band is
+    above `most_db`.
     """
     deepest = 0.0
     for b in range(curve_db.shape[0]):
         wish = -target_db[b]
-        if curve_db[b] == 0.0 and wish < ONSET_DB:
+        if curve_db[b] == 0.0 and wish < onset_db:
             continue
         pole = attack if wish > curve_db[b] else release
-        moved = wish + pole * (curve_db[b] - wish)
+        moved = min(wish + pole * (curve_db[b] - wish), most_db)
         curve_db[b] = 0.0 if moved < min(curve_db[b], SNAP_DB) else moved
         deepest = max(deepest, curve_db[b])
     return deepest
@@ -53,8 +56,8 @@ def follow(target_db: Samples, attack: float, release: float, curve_db: Floats) 
 def _spread_out(curve_db: Floats, places: Ints) -> int:
     """Fill `places` with the bands where bells serve the curve best; return how many differ, in rising order.
 
-    Each gets an equal part of the area under the curve, then twice the centre of what is nearest to it: the
-    quantisation of Lloyd 1982. Bells one after the other at what is deepest would crowd.
+    Each gets the middle of an equal part of the area under the curve. Bells one after the other at what is deepest
+    would crowd.
     """
     bands, bells = curve_db.shape[0], places.shape[0]
     area = 0.0
@@ -68,17 +71,6 @@ def _spread_out(curve_db: Floats, places: Ints) -> int:
             k += 1
     for rest in range(k, bells):
         places[rest] = bands - 1
-    for _ in range(SHIFTS):
-        low = 0
-        for k in range(bells):
-            high = (places[k] + places[k + 1]) // 2 + 1 if k + 1 < bells else bands
-            mass, moment = 0.0, 0.0
-            for b in range(low, high):
-                mass += curve_db[b]
-                moment += curve_db[b] * b
-            if mass > 0.0:
-                places[k] = int(moment / mass + 0.5)
-            low = high
     count = 1
     for k in range(1, bells):
         if places[k] > places[count - 1]:
@@ -123,6 +115,11 @@ def fit(
         for k in range(bells):
             if depth_db[k] > 0.0 and wanted_db[k] == 0.0 and shapes[bands[k], places[n]] >= nearest:
                 place, chosen, nearest = bands[k], k, shapes[bands[k], places[n]]
+        served = False
+        for k in range(bells):
+            served = served or (wanted_db[k] > 0.0 and bands[k] == place)
+        if served:
+            continue
         if chosen >= 0:
             bands[chosen] = place
             wanted_db[chosen] = STARTING_DB

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bark import BANDS, CENTRES_HZ
-from dsp.bell_fit import SNAP_DB, fit, follow
+from dsp.bell_fit import GREED, ONSET_DB, SNAP_DB, fit, follow
 from dsp.bells import AMOUNT, CHUNK, LANES, ROWS, SLOPE, A, B, H, S, filter_bells
 from dsp.jit import device, kernel
 from dsp.svf import bell, bell_covers, bell_shapes, permitted_share, scaled_section, scan_covers, scan_margin
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 Q = 1.0
-AGILITY = 4
+AGILITY = 2
 """How much faster than the wanted curve a bell moves, so that bells that change places do not delay it."""
 DB_PER_NEPER = 10.0 / math.log(10.0)
 SHORTEST_S = 1e-6
@@ -119,7 +119,7 @@ def steer_bells(
 
     1. curve = target + pole (curve - target), pole by direction
     2. choose bells and depths for the curve (`dsp.bell_fit`) and scale them to the limit
-    3. move the bells likewise, four times as fast, holding back growth that would pass the limit
+    3. move the bells likewise, twice as fast, holding back growth that would pass the limit
 
     Shapes    target_db, curve_db (T, 25); shapes, centre_covers (25, 25); covers (25, F), starts (25):
               `scan_covers`; coefs (3, 25): `dsp.svf.scaled_section`; held, depth_db, removed, ends (T, K):
@@ -139,9 +139,10 @@ def steer_bells(
     wanted, nothing, after = scratch[0, :bells], scratch[1, :bells], scratch[2, :bells]
     power = scratch[3, : target_db.shape[1]]
     deepest_db = limit * DB_PER_NEPER
+    onset_db = min(ONSET_DB, deepest_db)
     working[:] = 0
     for t in range(tracks):
-        wished = follow(target_db[t], attack, release, curve_db[t])
+        wished = follow(target_db[t], attack, release, onset_db, GREED * deepest_db, curve_db[t])
         hurry = fit(
             curve_db[t],
             wished,
@@ -288,8 +289,8 @@ class DynamicEq:
             self.q,
             self._limit,
             self._margin,
-            math.exp(-period_s / max(attack_s, SHORTEST_S)),
-            math.exp(-period_s / max(release_s, SHORTEST_S)),
+            math.exp(-period_s / max(SHORTEST_S, attack_s)),
+            math.exp(-period_s / max(SHORTEST_S, release_s)),
             self.period_frames,
             self._shapes,
             self._centre_covers,

@@ -14,6 +14,7 @@ from dsp.bark import (
     spreading_slopes,
     threshold_in_quiet_energy,
 )
+from dsp.bell_fit import GREED
 from dsp.jit import device, kernel
 
 Floats = npt.NDArray[np.float64]
@@ -28,14 +29,12 @@ EDGE_DB = 6.0
 """How wide the two edges of that range are."""
 NEAR_DB, FADE_DB = 6.0, 20.0
 """Bands within 6 dB of the track's strongest band matter fully; 20 dB further down they no longer matter."""
-ASKED_DB = 20.0
+ASKED_DB = 60.0
 """The cut that a demand of 1 asks for."""
-EQUALS = 0.05
-"""What is added to every gap of importances, so that a track also yields, a little, to its equals."""
-OWN_NEED = 1.5
+EQUALS = 0.02
+"""What is added to the square of every gap of importances, so that a track also yields, a little, to its equals."""
+OWN_NEED = 0.75
 """How much a track's own need counts, times the cube of its importance, against what others ask of it."""
-GREED = 10.0 / 6.0
-"""A cut is asked for up to this times the limit: a bell is narrow, and a wide clash needs several at the limit."""
 ENERGY_FLOOR = 1e-16
 NEVER, BY_IMPORTANCE, ALWAYS = 0.0, 1.0, 2.0
 """Whether a track yields: to nobody; to the more important, by the gap; or to everybody, as if the gap were 1."""
@@ -115,13 +114,13 @@ def _needs(
     total: Floats,
     excitation: Floats,
     level: Floats,
-    ratio: Floats,
-    weight: Floats,
+    others: Floats,
+    sums: Floats,
     need: Floats,
 ) -> None:
-    """Fill `need` (25, T) with n of `demand_cuts`, `ratio` with the energy of all others, Xtot - X."""
+    """Fill `need` (25, T) with n of `demand_cuts`, `others` with Xtot - X, the energy of all other tracks."""
     bands, tracks = energy.shape
-    loudest, sum_of_weights = weight[0], weight[1]
+    loudest, sum_of_weights = sums[0], sums[1]
     for t in range(tracks):
         loudest[t] = -1e9
         sum_of_weights[t] = 1e-9
@@ -131,8 +130,8 @@ def _needs(
             loudest[t] = max(loudest[t], level[b, t])
     for b in range(bands):
         for t in range(tracks):
-            ratio[b, t] = max(total[b] - excitation[b, t], ENERGY_FLOOR)
-        _logarithms(ratio[b], ratio[b].view(np.int64), need[b])
+            others[b, t] = max(total[b] - excitation[b, t], ENERGY_FLOOR)
+        _logarithms(others[b], others[b].view(np.int64), need[b])
         log_offset, log_quiet = math.log(offset[b]), math.log(quiet[b])
         for t in range(tracks):
             own = level[b, t]
@@ -167,7 +166,7 @@ def demand_cuts(
     yielding: Floats,
     rank: Floats,
     order: Ints,
-    equals_gap: float,
+    equals_share: float,
     own_need: float,
     strength: float,
     max_cut_db: float,
@@ -180,26 +179,27 @@ def demand_cuts(
     X = S E;  MSR_i = 10 log10(10^(-m/10) (Xtot - X_i) / E_i)
     w_i = clip(1 + (L_i - max L_i + 6) / 20, 0, 1), 0 where E_i <= Tq, and in all bands while the peak of track i is
     below the faintest: what is left of E_i is only memory
-    n_i = w_i / mean(w_i) where -18 < MSR_i < 20 and the others reach Tq, with edges 6 dB wide: the bands in which a dB
-    less of the others is a dB more of track i, no matter how many bands it has
-    demand_j = X_j sum over p_i >= p_j, i != j of (p_i - p_j + 0.05) n_i / (Xtot - X_i)  -  1.5 p_j^3 n_j
+    n_i = w_i / mean(w_i) where -18 < MSR_i < 20 and the mask of the others reaches Tq, with edges 6 dB wide: the bands
+    in which less of the others uncovers more of track i, no matter how many bands it has
+    demand_j = X_j sum over p_i >= p_j, i != j of ((p_i - p_j)^2 + 0.02) n_i / (Xtot - X_i)  -  0.75 p_j^3 n_j
     of a track that always yields: X_j sum over i != j of n_i / (Xtot - X_i)
-    target_j = -min(10/6 max cut, 20 strength demand_j), 0 where that is positive, where E_j <= Tq and for a track
+    target_j = -min(10/6 max cut, 60 strength demand_j), 0 where that is positive, where E_j <= Tq and for a track
     that never yields
 
     Shapes    energy (25, T); peak (T); upward, downward (24); offset, quiet (25); importance, yielding, rank,
-              order (T); spectra (4, 25, T) and sums (5, max(25, T)) scratch; target_db (T, 25)
-    Units     mean squares; peak and faintest amplitudes; offset is a power ratio; equals_gap and own_need are the
-              0.05 and the 1.5; strength 0 = none, 1 = as designed; target in dB, <= 0
+              order (T); spectra (4, 25, T) and sums (6, max(25, T)) scratch; target_db (T, 25)
+    Units     mean squares; peak and faintest amplitudes; offset is a power ratio; equals_share and own_need are
+              the 0.02 and the 0.75; strength 0 = none, 1 = as designed; target in dB, <= 0
     State     order, any permutation at first
-    Cost      O(25 T): from one importance to the next lower one the inner sum grows by the gap times the sum of all
-              n / (Xtot - X) so far. A track's own part is taken out of the sum of its equals only, where it is at
-              most of the order of 1 / X_j: no more than 1e-14 of a demand is lost
+    Cost      O(25 T): from one importance to the next lower one, g below, the sum A of all n / (Xtot - X) so far
+              gives the sum with gaps, G += g A, and with their squares, Q += 2 g G + g^2 A. A track's own part is
+              taken out of the sum of its equals only, where it is at most of the order of 1 / X_j: no more than 1e-14
+              of a demand is lost
     Source    spreading and offset `dsp.bark`; MSR: Ronan, Ma, McNamara, Gunes & Reiss 2018, arXiv 1803.09960
     """
     bands, tracks = energy.shape
     excitation, level, others, need = spectra[0], spectra[1], spectra[2], spectra[3]
-    total, inner, above, equals = sums[0], sums[1], sums[2], sums[3]
+    total, above, equals, by_gap, by_square = sums[0], sums[1], sums[3], sums[4], sums[5]
     _spread(energy, upward, downward, excitation, sums[4])
     for b in range(bands):
         total[b] = 0.0
@@ -211,10 +211,11 @@ def demand_cuts(
             others[b, t] = need[b, t] / others[b, t]  # from here on: n / (Xtot - X)
     _sort(importance, rank, order)
 
-    deepest_db = GREED * max_cut_db
+    most_asked_db = GREED * max_cut_db
     for b in range(bands):
-        inner[b] = 0.0
         above[b] = 0.0
+        by_gap[b] = 0.0
+        by_square[b] = 0.0
     last = rank[order[0]]
     first = 0
     while first < tracks:
@@ -226,14 +227,16 @@ def demand_cuts(
             for b in range(bands):
                 equals[b] += others[b, order[behind]]
             behind += 1
+        gap = last - p
         for b in range(bands):
-            inner[b] += (last - p) * above[b]
+            by_square[b] += 2.0 * gap * by_gap[b] + gap * gap * above[b]
+            by_gap[b] += gap * above[b]
         for n in range(first, behind):
             j = order[n]
             for b in range(bands):
-                asked = inner[b] + equals_gap * (above[b] + max(equals[b] - others[b, j], 0.0))
+                asked = by_square[b] + equals_share * (above[b] + max(equals[b] - others[b, j], 0.0))
                 demand = excitation[b, j] * asked - own_need * p * p * p * need[b, j]
-                cut_db = min(deepest_db, max(0.0, ASKED_DB * strength * demand))
+                cut_db = min(most_asked_db, max(0.0, ASKED_DB * strength * demand))
                 target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
         for b in range(bands):
             above[b] += equals[b]
@@ -245,7 +248,7 @@ def demand_cuts(
         elif yielding[j] == ALWAYS:
             for b in range(bands):
                 demand = excitation[b, j] * max(above[b] - others[b, j], 0.0)
-                cut_db = min(deepest_db, ASKED_DB * strength * demand)
+                cut_db = min(most_asked_db, ASKED_DB * strength * demand)
                 target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
 
 
@@ -272,7 +275,7 @@ class Masking:
         self._faintest = math.sqrt(self._quiet.min() / SINE_POWER)
         # render thread only
         self._spectra = np.zeros((4, BANDS, tracks))
-        self._sums = np.zeros((5, max(BANDS, tracks)))
+        self._sums = np.zeros((6, max(BANDS, tracks)))
         self._rank = np.zeros(tracks)
         self._order = np.arange(tracks)
         # shared

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from dsp.bank import BarkBank
 from dsp.bark import BANDS
+from dsp.bells import LIMIT, ZERO
 from dsp.dynamic_eq import DynamicEq, Q
 from dsp.jit import kernel
 from dsp.masking import Masking
@@ -33,7 +34,8 @@ def blend_removed(x: Samples, y: Samples, passed: int, start: float, slope: floa
         d = np.float32(start + slope * (passed + i + 1))
         source, out = x[i], y[i]
         for lane in range(x.shape[1]):
-            out[lane] = out[lane] + d * (source[lane] - np.float32(2.0) * out[lane])
+            sample = source[lane] if abs(source[lane]) <= LIMIT else ZERO
+            out[lane] = out[lane] + d * (sample - np.float32(2.0) * out[lane])
 
 
 class Unmask:
@@ -59,6 +61,8 @@ class Unmask:
     ) -> None:
         if min(tracks, rate_hz, quantum_frames, bells) < 1:
             raise ValueError("tracks, rate_hz, quantum_frames and bells must be at least 1")
+        if masking is not None and len(masking.importance) != tracks:
+            raise ValueError(f"a masking model for {len(masking.importance)} tracks does not fit {tracks}")
         # set once
         self.tracks = tracks
         self.rate_hz = rate_hz
@@ -72,21 +76,22 @@ class Unmask:
         self._passed = 0
         self._periods = 0
         self._delta_from = self._delta_to = 0.0
+        self._fresh = True
         # shared
         self.amount = 1.0
         """Strength, 0..1; 0 asks for no cuts."""
         self.max_cut_db = MAX_CUT_DB
         """Deepest combined cut of a track at any frequency, 0..6 dB."""
         self.attack_ms = 20.0
-        """Time constant of growing cuts, in milliseconds."""
+        """Time constant of what is asked growing, in ms; more is asked than is cut, so a full cut comes faster."""
         self.release_ms = 200.0
-        """Time constant of shrinking cuts, in milliseconds."""
+        """Time constant of what is asked shrinking, in ms; a full cut goes back in about twice that."""
         self.importance = self._masking.importance
         """float64[T], 0..1, at first 0.5 for all; read at the end of every control period."""
         self.yielding = self._masking.yielding
         """float64[T], at first 1: `dsp.masking` NEVER, BY_IMPORTANCE or ALWAYS; read likewise."""
         self.delta = 0.0
-        """1 plays what is taken away instead of what is left, 0 (below 0.5) does not; ramped."""
+        """1 plays what is taken away instead of what is left, 0 (below 0.5) does not; ramped, but for the start."""
         self.energy = self._bank.energy
         """float64[25, T], mean square of each track's mono sum per band, smoothed."""
         self.target_db = self._masking.target_db
@@ -117,6 +122,9 @@ class Unmask:
             raise ValueError(
                 f"{x.shape} into {y.shape} does not fit {self.quantum_frames} x {2 * self.tracks}"
             )
+        if self._fresh and frames:
+            self._fresh = False
+            self._delta_from = self._delta_to = self._delta_goal()
         if self._passed + frames <= self.period_frames:
             if frames:
                 self._filter(x, y, key)
@@ -155,9 +163,11 @@ class Unmask:
     def _turn_delta(self) -> None:
         """Set the ramp of the control period that begins."""
         step = self.period_frames / (DELTA_RAMP_S * self.rate_hz)
-        goal = 1.0 if self.delta >= 0.5 else 0.0
         self._delta_from = self._delta_to
-        self._delta_to += max(-step, min(step, goal - self._delta_to))
+        self._delta_to += max(-step, min(step, self._delta_goal() - self._delta_to))
+
+    def _delta_goal(self) -> float:
+        return 1.0 if self.delta >= 0.5 else 0.0
 
     def reset(self) -> None:
         """Return to silence with idle bells; settings stay."""
@@ -166,6 +176,7 @@ class Unmask:
         self._eq.reset()
         self._passed = self._periods = 0
         self._delta_from = self._delta_to = 0.0
+        self._fresh = True
         self.shown_energy.fill(0.0)
         self.shown_kept.fill(1.0)
 
@@ -184,7 +195,11 @@ class Unmask:
         self._bank.adopt(old._bank, source)
         self._eq.adopt(old._eq, source)
         self._passed, self._periods = old._passed, old._periods
-        self._delta_from, self._delta_to = old._delta_from, old._delta_to
+        self._delta_from, self._delta_to, self._fresh = old._delta_from, old._delta_to, old._fresh
+        kept = np.flatnonzero(source >= 0)
+        self.shown_energy[:, kept] = old.shown_energy[:, source[kept]]
+        self.shown_kept[:, kept] = old.shown_kept[:, source[kept]]
+        self.shown = old.shown
 
 
 def _clip(value: float, top: float) -> float:

@@ -48,6 +48,10 @@ class MeterTable:
         slot_map = (previous.slot_map if previous else SlotMap(capacity=METER_CAPACITY)).updated(wanted)
         return cls(slot_map, rows, previous.memory if previous else memory)
 
+    def settle(self) -> None:
+        """Free the slots that only earlier graphs used: for when nothing but the newest plays."""
+        self.slot_map = self.slot_map.settled()
+
     def read(self, node: str, name: str) -> Slots:
         """Return a copy of the values of `node`'s meter `name`: float64 `[keys]`, of a spectrum `[bands, keys]`."""
         values = self.slot_map.spans[node, name].of(self.memory).copy()

@@ -107,6 +107,10 @@ class ParamTable:
             table.memory[row.slot] = value if row.param.lo <= value <= row.param.hi else row.default
         return table
 
+    def settle(self) -> None:
+        """Free the slots that only earlier graphs used: for when nothing but the newest plays."""
+        self.slot_map = self.slot_map.settled()
+
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows.values())
 
@@ -125,17 +129,18 @@ class ParamTable:
         """Return the present value in natural units."""
         return float(self.memory[self.row(name).slot])
 
-    def set(self, name: str, value: float) -> None:
-        """Set `name` to `value` in natural units; raises ParamError, leaving the value, if it is refused."""
+    def set(self, name: str, value: float | str) -> None:
+        """Set `name` to `value` in natural units, or a switch to the choice of that name.
+
+        Raises ParamError, leaving the value, if it is refused.
+        """
         row = self.row(name)
         p = row.param
-        number = _number(value)
-        if not p.lo <= number <= p.hi:
-            unit = f" {p.unit}" if p.unit else ""
-            raise ParamError(Problem(f"{value!r} is refused", f"must be {p.lo:g} to {p.hi:g}{unit}", name))
-        if p.choices and number != round(number):
-            meaning = ", ".join(f"{round(p.lo) + i} ({c})" for i, c in enumerate(p.choices))
-            raise ParamError(Problem(f"{value!r} is refused", f"one of {meaning}", name))
+        number = (
+            p.lo + p.choices.index(value) if isinstance(value, str) and value in p.choices else _number(value)
+        )
+        if not p.lo <= number <= p.hi or (p.choices and number != round(number)):
+            raise ParamError(Problem(f"{value!r} is refused", _allowed(p), name))
         self.memory[row.slot] = number
 
     def set_unit(self, name: str, position: float) -> None:
@@ -148,6 +153,12 @@ class ParamTable:
         value = float(round(value)) if p.choices else value
         # Rounding may miss the upper end, even pass it.
         self.set(name, p.hi if at == 1.0 else min(value, p.hi))
+
+
+def _allowed(p: Param) -> str:
+    if p.choices:
+        return "one of " + ", ".join(f"{round(p.lo) + i} ({c})" for i, c in enumerate(p.choices))
+    return f"must be {p.lo:g} to {p.hi:g}" + (f" {p.unit}" if p.unit else "")
 
 
 def _number(value: object) -> float:

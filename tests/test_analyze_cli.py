@@ -17,6 +17,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from dsp.bark import EDGES_HZ
+from engine.cli.analyze import _write
+from engine.cli.common import StopRequest
+from engine.errors import RoomtoneError
 from engine.view.heatmaps import (
     DPI,
     MOST_COLUMNS,
@@ -27,6 +30,8 @@ from engine.view.heatmaps import (
     pair_png,
 )
 from tests.test_cli import COMMAND, TINY, as_json, run
+
+PICTURES = {"matrix": b"new matrix", "over-time": b"new shares", "pair-01-car-bell": b"new pair"}
 
 
 @pytest.fixture
@@ -116,6 +121,55 @@ def test_pictures_are_written_where_they_are_wanted(folder: Path) -> None:
     ]
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_pictures_replace_those_of_an_earlier_run_and_nothing_else(tmp_path: Path) -> None:
+    """Of 5 files there, the stale pair goes and the old matrix is replaced; the user's own stay."""
+    own = {"pair-1-x.png": b"1", "pair-01-notes.txt": b"2", "cover.png": b"3"}
+    for name, old in {**own, "pair-07-gone-bell.png": b"4", "matrix.png": b"5"}.items():
+        (tmp_path / name).write_bytes(old)
+    files = _write(tmp_path, PICTURES, StopRequest())
+    assert [f.name for f in files] == [f"{name}.png" for name in PICTURES]
+    assert contents(tmp_path) == {**own, **{f"{name}.png": png for name, png in PICTURES.items()}}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_failure_while_pictures_are_written_leaves_the_earlier_ones(
+    error: BaseException, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {"matrix.png": b"old", "pair-02-gone-bell.png": b"old too"}
+    for name, old in before.items():
+        (tmp_path / name).write_bytes(old)
+    write, calls = Path.write_bytes, []
+
+    def fail(path: Path, data: bytes) -> int:
+        calls.append(path)
+        written = write(path, data[:1])
+        if len(calls) == at:
+            raise error
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises((RoomtoneError, KeyboardInterrupt)):
+        _write(tmp_path, PICTURES, StopRequest())
+    assert contents(tmp_path) == before
+
+
+def test_a_name_that_cannot_be_given_leaves_the_earlier_pictures(tmp_path: Path) -> None:
+    """A folder called over-time.png is in the way of the second of three."""
+    before = {"matrix.png": b"old", "pair-02-gone-bell.png": b"old too"}
+    for name, old in before.items():
+        (tmp_path / name).write_bytes(old)
+    (tmp_path / "over-time.png").mkdir()
+    with pytest.raises(RoomtoneError, match="pictures cannot be written"):
+        _write(tmp_path, PICTURES, StopRequest())
+    assert contents(tmp_path) == before
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 BAD = [
     (("nope",), "nope: is neither a folder nor a scene; a folder of sounds, a scene file, or one of"),
     (("takes/loud.wav",), "takes/loud.wav: is a single sound; a scene, or a folder of sounds"),
@@ -141,6 +195,8 @@ BAD = [
     ),
     (("takes", "--plots", "takes/loud.wav/deep"), "plots: cannot be written to (Not a directory)"),
     (("bare", "--plots", "left/over"), "bare: holds no sound files"),
+    (("takes", "--plots", ""), "--plots: names no folder; a folder for pictures"),
+    (("takes", "--pairs", "3"), "--pairs: there is no folder to draw them in; give --plots FOLDER"),
 ]
 
 

@@ -13,7 +13,7 @@ import soundfile
 
 from dsp.true_peak import true_peak_dbtp
 from engine.control.bounce import bounce
-from engine.errors import InputError, SoundError
+from engine.errors import InputError, ParamError, SoundError
 from engine.scene.composition import compose
 from engine.scene.load import loads
 from tests.scenes import built_in, small
@@ -106,6 +106,63 @@ def test_stems_before_unmasking_differ_from_those_after_only_by_cuts(tmp_path: P
 
 def test_taking_stems_does_not_change_the_mix(tmp_path: Path) -> None:
     assert bounce(small(), stems=tmp_path, duration_s=1.0).sha256 == bounce(small(), duration_s=1.0).sha256
+
+
+def test_stems_never_join_those_of_another_render(tmp_path: Path) -> None:
+    """Refused by name before anything is rendered or changed; the same scene again is not, nor are hidden files."""
+    bounce(small(), stems=tmp_path / "stems", duration_s=0.1)
+    (tmp_path / "stems" / "pre" / ".car.part.wav").write_bytes(b"")
+    (tmp_path / "stems" / "pre" / "notes.txt").write_text("mine")
+    bounce(small(seed=4), stems=tmp_path / "stems", duration_s=0.1)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    other = compose(loads("objects: [{label: car}, {label: gull, sound: synth:bird}]"), rate_hz=48_000)
+    rendered: list[int] = []
+    with pytest.raises(
+        InputError, match=r"stems: holds tracks of another render: bell\.wav, bird\.wav; an empty"
+    ):
+        bounce(
+            other,
+            stems=tmp_path / "stems",
+            output=tmp_path / "o.wav",
+            progress=lambda n, _: rendered.append(n),
+        )
+    assert not rendered
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_flac_file_of_a_track_is_of_another_render(tmp_path: Path) -> None:
+    (tmp_path / "post").mkdir()
+    (tmp_path / "post" / "car.flac").write_bytes(b"")
+    with pytest.raises(InputError, match=r"another render: car\.flac"):
+        bounce(small(), stems=tmp_path, duration_s=0.1)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["car.flac", "post"]
+
+
+def test_settings_hold_from_the_first_sample_on(tmp_path: Path) -> None:
+    """With an amount of 0 every track is the same bit for bit before and after; with no wet level no room is heard."""
+    bounce(small(), stems=tmp_path, settings={"unmask.amount": 0.0, "room.wet_level": 0})
+    for pre in (tmp_path / "pre").iterdir():
+        assert pre.read_bytes() == (tmp_path / "post" / pre.name).read_bytes()
+    assert not soundfile.read(tmp_path / "room.wav")[0].any()
+
+
+def test_a_switch_is_set_by_its_word(tmp_path: Path) -> None:
+    """From the first frame on, delta is what unmasking takes: before less after, within -100 dBFS."""
+    for folder, settings in (("plain", None), ("delta", {"unmask.delta": "on"})):
+        bounce(small(), stems=tmp_path / folder, settings=settings, duration_s=2.0)
+    for name in ("atmo", "bell", "bird", "car"):
+        pre, post = (soundfile.read(tmp_path / "plain" / part / f"{name}.wav")[0] for part in ("pre", "post"))
+        delta = soundfile.read(tmp_path / "delta" / "post" / f"{name}.wav")[0]
+        assert np.abs(delta - (pre - post)).max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "settings", [{"unmask.amont": 1.0}, {"unmask.amount": 2.0}, {"unmask.delta": "loud"}]
+)
+def test_a_setting_that_is_refused_leaves_no_file(settings: dict[str, float | str], tmp_path: Path) -> None:
+    with pytest.raises(ParamError, match=r"unmask\."):
+        bounce(small(), output=tmp_path / "o.wav", stems=tmp_path / "stems", settings=settings)
+    assert not list(tmp_path.iterdir())
 
 
 def test_outdoors_nothing_returns_from_a_room(tmp_path: Path) -> None:

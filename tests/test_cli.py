@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.cli.common import print_table
 from engine.control.offline import FaultLog
 from engine.messages import Fault
 
@@ -108,6 +109,18 @@ BAD = [
     (("play", "tiny.yaml", "--duration", "1e15"), "duration: 1e+15 seconds; 0.1 to 86400"),
     (("play", "tiny.yaml", "--duration", "0.01"), "duration: 0.01 seconds; 0.1 to 86400"),
     (("dance",), "No such command 'dance'"),
+    (("render", "kitchn"), "kitchn: no such scene file; a scene file, or one of forest-morning"),
+    (("render", "tiny.yaml", "--set", "unmask.amont=0"), "'unmask.amont'; did you mean unmask.amount"),
+    (("render", "tiny.yaml", "--set", "unmask.amount=2"), "unmask.amount: 2.0 is refused; must be 0 to 1"),
+    (("render", "tiny.yaml", "--set", "unmask.amount=nan"), "unmask.amount: nan is refused"),
+    (("render", "tiny.yaml", "--set", "unmask.delta=loud"), "'loud' is refused; one of 0 (off), 1 (on)"),
+    (("render", "tiny.yaml", "--set", "unmask.delta"), "--set: `unmask.delta`; NAME=VALUE, as in"),
+    (("render", "tiny.yaml", "--set", "unmask.delta="), "--set: `unmask.delta=`; NAME=VALUE"),
+    (
+        ("play", "tiny.yaml", "--set", "mix.bel.panning=0", "--driver", "null"),
+        "did you mean mix.bell.panning",
+    ),
+    (("play", "tiny.yaml", "--set", "unmask.delta=2", "--driver", "null"), "one of 0 (off), 1 (on)"),
 ]
 
 
@@ -125,6 +138,27 @@ def test_bad_input_exits_2_with_a_plain_message_and_leaves_nothing(
     assert message in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
     assert sorted(p.name for p in folder.iterdir()) == before
+
+
+def test_parameters_are_set_for_a_render_and_while_playing(scene: Path) -> None:
+    """Without unmasking, and without a level, every track is the same after it as before; play takes the same words."""
+    folder = scene.parent
+    off = ("--set", "unmask.amount=0", "--set", "unmask.bell.yield=never")
+    report = as_json(run("render", "tiny.yaml", "--stems", "stems", "--json", *off, cwd=folder))
+    assert len(report["tracks"]) == 2
+    for name in ("atmo.wav", "bell.wav"):
+        pre, post = ((folder / "stems" / part / name).read_bytes() for part in ("pre", "post"))
+        assert pre == post
+    mute = ("--set", "trim.atmo.level_db=-90", "--set", "trim.bell.level_db=-90")
+    options = ("--driver", "null", "--duration", "0.5", "--record", "take.wav", "--json")
+    as_json(run("play", "tiny.yaml", *mute, *options, cwd=folder))
+    assert not soundfile.read(folder / "take.wav")[0].any()
+
+
+def test_a_folder_with_the_name_of_a_built_in_scene_does_not_hide_it(tmp_path: Path) -> None:
+    (tmp_path / "kitchen").mkdir()
+    report = as_json(run("render", "kitchen", "--duration", "0.1", "--json", cwd=tmp_path))
+    assert report["scene"] == "Kitchen by the fire"
 
 
 def test_an_interrupted_render_leaves_no_file(scene: Path) -> None:
@@ -289,6 +323,45 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, arguments: tuple[st
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("scene", "schema"), ("scene", "sounds"), ("--help",), ("--version",)])
+def test_an_output_that_is_full_is_told_in_a_line(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parent.parent),
+                "PYTHONUNBUFFERED": unbuffered,
+            },
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120.0,
+        )
+    assert done.stderr == "roomtone: standard output: cannot be written (No space left on device)\n"
+    assert done.returncode == 1
+
+
+def test_a_table_in_a_pipe_keeps_its_names_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row of 150 characters, and a name of 300, take one line each."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for name, about in (("n" * 20, "word " * 26), ("n" * 300, "short")):
+        print_table(("name", "about"), [(name, about)])
+        lines = capsys.readouterr().out.split("\n")
+        assert [line.split() for line in lines if "n" * 20 in line] == [[name, *about.split()]]
+        assert len([line for line in lines if line.strip()]) == 3
+    monkeypatch.setenv("COLUMNS", "60")
+    print_table(("name", "about"), [("n" * 20, "word " * 26)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
 
 
 def test_devices_lists_outputs_under_headings(

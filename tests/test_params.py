@@ -233,13 +233,32 @@ def test_a_spectrum_comes_out_in_another_order() -> None:
     assert table.read("unmask", "energy").tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
 
 
-def test_a_switch_stands_between_two_choices() -> None:
-    """Half a choice is refused with the names of all; a knob finds the nearest."""
+def switch_table() -> ParamTable:
     switch = Param("yield", "", 0.0, 2.0, 1.0, "who yields", choices=("never", "normal", "always"))
-    table = ParamTable.of([("unmask", (switch,))])
-    with pytest.raises(ParamError, match=r"0 \(never\), 1 \(normal\), 2 \(always\)"):
-        table.set("unmask.yield", 0.5)
+    return ParamTable.of([("unmask", (switch,)), *PARAMS[:1]])
+
+
+@pytest.mark.parametrize("value", [0.5, 3, -1, math.nan, "sometimes", "2", "", np.array(["never", "always"])])
+def test_a_switch_stands_elsewhere_than_on_a_choice(value: Any) -> None:
+    """Half a choice, one beyond the last and an unknown word are refused with the names of all."""
+    table = switch_table()
+    with pytest.raises(ParamError, match=r"one of 0 \(never\), 1 \(normal\), 2 \(always\)"):
+        table.set("unmask.yield", value)
     assert table.get("unmask.yield") == 1.0
+
+
+def test_a_switch_misses_the_nearest_choice_of_a_knob() -> None:
+    table = switch_table()
     for position, value in ((0.0, 0.0), (0.3, 1.0), (0.7, 1.0), (0.8, 2.0), (1.0, 2.0)):
         table.set_unit("unmask.yield", position)
         assert table.get("unmask.yield") == value
+
+
+def test_a_choice_is_not_known_by_its_word() -> None:
+    """never, normal, always are 0, 1, 2; a parameter without choices takes none of them."""
+    table = switch_table()
+    for value, word in enumerate(("never", "normal", "always")):
+        table.set("unmask.yield", word)
+        assert table.get("unmask.yield") == value
+    with pytest.raises(ParamError, match=r"room.wet_level: 'never' is refused; must be 0 to 1"):
+        table.set("room.wet_level", "never")

@@ -1,11 +1,18 @@
 """Where slots lie over any sequence of edits."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.control.offline import OfflineEngine
+from engine.control.patch import default_graph
 from engine.errors import GraphError
 from engine.slots import SLOT_CAPACITY, SlotMap, Span
+from engine.spec import StreamSpec
+from tests.scenes import small
 
 WANTED = st.dictionaries(
     st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("pq")),
@@ -84,3 +91,20 @@ def test_more_slots_than_there_are_lie_outside_the_memory() -> None:
     with pytest.raises(GraphError, match="more than 32768"):
         full.updated({("a", "p"): (0, SLOT_CAPACITY), ("b", "p"): (0, 1)})
     assert full.used == SLOT_CAPACITY
+
+
+def test_an_engine_runs_out_of_slots_after_many_edits() -> None:
+    """600 edits that add and remove a track, played for 50 ms each, leave less than three graphs' slots in use."""
+    composition = small()
+    shorter = replace(composition, tracks=composition.tracks[:-1])
+    engine = OfflineEngine(default_graph(composition), composition, StreamSpec(48_000, 128))
+    once = engine.meters.slot_map.used
+    block = np.zeros((128, 2), np.float32)
+    for edit in range(600):
+        for _ in range(20):
+            engine.renderer.render(block)
+        assert engine.renderer.settled
+        engine.swap(default_graph(composition if edit % 2 else shorter))
+        assert not engine.renderer.settled
+    assert engine.meters.slot_map.used < 3 * once
+    assert engine.params.slot_map.used < 3 * once

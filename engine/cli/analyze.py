@@ -1,7 +1,10 @@
 """`roomtone analyze`: who masks whom, in a scene or a folder of stems."""
 
 import json
+import os
+import re
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,6 +18,7 @@ from engine.cli.common import (
     LibraryOption,
     RateOption,
     SeedOption,
+    StopRequest,
     compiling,
     compose,
     interruptible,
@@ -40,6 +44,9 @@ EXAMPLES = """**Examples**
     roomtone analyze takes --importance voice=0.9 --importance music=0.3
 """
 
+DEFAULT_PAIRS = 6
+PAIR_FILE = re.compile(r"pair-\d{2,3}-.+\.png")
+
 
 def analyze(
     source: Annotated[
@@ -51,9 +58,12 @@ def analyze(
         ),
     ] = None,
     plots: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Also draw heat maps, as PNG files.")
+        str | None, typer.Option(metavar="FOLDER", help="Also draw heat maps, as PNG files.")
     ] = None,
-    pairs: Annotated[int, typer.Option(min=0, max=100, help="Pairs to draw, the worst first.")] = 6,
+    pairs: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Pairs to draw in --plots, the worst first; 6 if not given."),
+    ] = None,
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Length, instead of the scene's or the files'.")
     ] = None,
@@ -72,6 +82,11 @@ def analyze(
     from engine.spec import StreamSpec
 
     StreamSpec(rate)
+    if pairs is not None and plots is None:
+        raise InputError(Problem("there is no folder to draw them in", "give --plots FOLDER", "--pairs"))
+    if plots is not None and not plots.strip():
+        raise InputError(Problem("names no folder", "a folder for pictures", "--plots"))
+    pictures = Path(plots) if plots is not None else None
     folder = _folder(source)
     if folder is not None:
         _refuse({"--seed": seed, "--library": library}, "is for scenes", folder)
@@ -81,7 +96,7 @@ def analyze(
             "is for folders: a scene says it itself",
             Path(source or DEFAULT_SCENE),
         )
-    with interruptible(), _output_folder(plots) if plots else nullcontext():
+    with interruptible() as stop, _output_folder(pictures) if pictures else nullcontext():
         if folder is not None:
             tracks = _read(folder, rate, duration, _importances(importance or []))
         else:
@@ -94,7 +109,8 @@ def analyze(
             raise InputError(
                 Problem("is silent", "must have something to hear", file=str(source or DEFAULT_SCENE))
             )
-        files = _write(plots, _draw(findings, pairs)) if plots else []
+        drawn = _draw(findings, DEFAULT_PAIRS if pairs is None else pairs) if pictures else {}
+        files = _write(pictures, drawn, stop) if pictures else []
     facts = report(findings)
     if as_json:
         typer.echo(json.dumps(facts | {"files": [str(f) for f in files]}, indent=2, ensure_ascii=False))
@@ -209,19 +225,49 @@ def _tidy(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _write(folder: Path, pictures: Mapping[str, bytes]) -> list[Path]:
-    """Write NAME.png for every picture, or none of them."""
-    files: list[Path] = []
-    for name, png in pictures.items():
-        files.append(folder / f"{name}.png")
-        try:
-            files[-1].write_bytes(png)
-        except OSError as error:
-            for file in files:
-                with suppress(OSError):
-                    file.unlink()
-            raise RoomtoneError(f"{files[-1]}: cannot be written ({error.strerror or error})") from None
+def _write(folder: Path, pictures: Mapping[str, bytes], stop: StopRequest) -> list[Path]:
+    """Write NAME.png for every picture in place of those of an earlier run, or change nothing."""
+    files = [folder / f"{name}.png" for name in pictures]
+    mark = uuid.uuid4().hex[:8]
+    parts = [folder / f".{number}.{mark}.part" for number in range(len(files))]
+    try:
+        for part, png in zip(parts, pictures.values(), strict=True):
+            part.write_bytes(png)
+        stop.raises = False  # what is left is done in a moment, and must not be done by half
+        _exchange(folder, parts, files, mark)
+    except OSError as error:
+        raise RoomtoneError(f"{folder}: pictures cannot be written ({error.strerror or error})") from None
+    finally:
+        for part in parts:
+            with suppress(OSError):
+                part.unlink()
     return files
+
+
+def _exchange(folder: Path, parts: Sequence[Path], files: Sequence[Path], mark: str) -> None:
+    """Give every part its name, and take away pairs that an earlier run drew; after an OSError all is as before."""
+    earlier = [f for f in files if f.is_file()]
+    earlier += [f for f in folder.iterdir() if f not in files and f.is_file() and PAIR_FILE.fullmatch(f.name)]
+    aside: dict[Path, Path] = {}
+    named: list[Path] = []
+    try:
+        for number, file in enumerate(earlier):
+            os.replace(file, folder / f".{number}.{mark}.old")
+            aside[file] = folder / f".{number}.{mark}.old"
+        for part, file in zip(parts, files, strict=True):
+            os.replace(part, file)
+            named.append(file)
+    except OSError:
+        for file in named:
+            with suppress(OSError):
+                file.unlink()
+        for file, old in aside.items():
+            with suppress(OSError):
+                os.replace(old, file)
+        raise
+    for old in aside.values():
+        with suppress(OSError):
+            old.unlink()
 
 
 def _draw(findings: "Findings", pairs: int) -> dict[str, bytes]:

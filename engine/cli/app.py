@@ -1,6 +1,7 @@
 """The command as a whole: its verbs, and what every error looks like."""
 
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -49,6 +50,14 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"roomtone: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if not _output_fails():
+            raise
+        with suppress(OSError):
+            reason = error.strerror or error
+            print(f"roomtone: standard output: cannot be written ({reason})", file=sys.stderr, flush=True)
+        abandon_output()
+        sys.exit(1)
     except SystemExit as leaving:
         # typer and rich turn a BrokenPipeError into exit code 1. The reader of our output has gone
         # (`roomtone … | head`): nothing is wrong.
@@ -56,3 +65,12 @@ def main() -> None:
             raise
         abandon_output()
         sys.exit(0)
+
+
+def _output_fails() -> bool:
+    """True if not even the end of a line can be printed: then nobody reads it either."""
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False

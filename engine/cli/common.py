@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import RoomtoneError
+from engine.errors import InputError, Problem, RoomtoneError, SceneError
 
 if TYPE_CHECKING:
     from engine.scene.composition import Composition
     from engine.scene.schema import Scene
 
 DEFAULT_SCENE = "rainy-street"
+
+PIPED_COLUMNS = 200
+"""How wide a table is where there is no terminal to say it."""
 
 SceneArgument = Annotated[
     str | None,
@@ -41,6 +44,15 @@ LibraryOption = Annotated[
         help="A further folder sounds may lie in; repeatable.",
     ),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A parameter of `roomtone scene params` from the first sample on: a number, or one of its words, "
+        "as in unmask.delta=on. Repeatable.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 
@@ -51,9 +63,31 @@ def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Pa
 
     name = scene or DEFAULT_SCENE
     path = Path(name)
-    if not path.exists() and name in presets.scene_names():
+    if not os.path.isfile(path) and name in presets.scene_names():
         path = presets.scene_path(name)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        allowed = f"a scene file, or one of {', '.join(presets.scene_names())}"
+        raise SceneError(Problem("no such scene file", allowed, file=name)) from None
+    except (OSError, ValueError):
+        pass  # `load_scene` says what it is
     return load_scene(path, library=tuple(library or ())), path
+
+
+def read_settings(given: Sequence[str] | None) -> dict[str, float | str]:
+    """Return the parameters of `--set` by name, each a number or a word. Raises InputError for anything else."""
+    settings: dict[str, float | str] = {}
+    for text in given or ():
+        # A track's name, which is part of a parameter's, may hold an equals sign; a value does not.
+        name, _, value = text.rpartition("=")
+        if not name.strip() or not value.strip():
+            raise InputError(Problem(f"`{text}`", "NAME=VALUE, as in unmask.amount=0.5", "--set"))
+        try:
+            settings[name.strip()] = float(value)
+        except ValueError:
+            settings[name.strip()] = value.strip()
+    return settings
 
 
 def compose(scene: "Scene", path: Path, *, rate_hz: int, seed: int | None, wanted_for: str) -> "Composition":
@@ -133,19 +167,23 @@ def abandon_output() -> None:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as wide as the terminal, long cells folded."""
+    """Print a table as wide as the terminal, long cells folded; into a pipe or a file a wide one, names whole."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
     table = Table(box=box.SIMPLE_HEAD)
     for heading in headings:
         table.add_column(heading, overflow="fold")
+    if not console.file.isatty() and not os.environ.get("COLUMNS"):
+        table.columns[0].no_wrap = True
+        console.width = max([PIPED_COLUMNS, *(2 * len(row[0]) for row in rows)])
     for row in rows:
         # As plain text: a device's name may hold brackets, which are markup in a string.
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
 
 
 @contextmanager

@@ -14,11 +14,13 @@ from engine.cli.common import (
     RateOption,
     SceneArgument,
     SeedOption,
+    SetOption,
     StopRequest,
     abandon_output,
     compose,
     interruptible,
     load,
+    read_settings,
 )
 from engine.errors import InputError, Problem, RoomtoneError
 
@@ -33,6 +35,10 @@ EXAMPLES = """**Examples**
     roomtone play street.yaml --device "USB Audio" --record take.wav
 
     roomtone play street.yaml --duration 60 --json
+
+    roomtone play street.yaml --set unmask.delta=on  only what the unmasking takes away
+
+    roomtone play street.yaml --set unmask.amount=0.5 --set room.wet_level=0
 """
 
 VIEW_INTERVAL_S = 0.08
@@ -57,6 +63,7 @@ def play(
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
+    set_: SetOption = None,
     library: LibraryOption = None,
     view: Annotated[
         bool, typer.Option("--view/--no-view", help="The live view; off where there is no terminal.")
@@ -70,6 +77,7 @@ def play(
     if duration is not None and not MIN_DURATION_S <= duration <= MAX_DURATION_S:
         allowed = f"{MIN_DURATION_S:g} to {MAX_DURATION_S:g}"
         raise InputError(Problem(f"{duration:g} seconds", allowed, "duration"))
+    settings = read_settings(set_)
     loaded, path = load(scene, library)
     with interruptible() as stop:
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.show")
@@ -83,6 +91,7 @@ def play(
                 driver=driver,
                 safety_quanta=safety,
                 record=record,
+                settings=settings,
             )
         try:
             with show:

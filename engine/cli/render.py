@@ -14,10 +14,12 @@ from engine.cli.common import (
     RateOption,
     SceneArgument,
     SeedOption,
+    SetOption,
     compose,
     interruptible,
     load,
     progress,
+    read_settings,
 )
 from engine.errors import InputError, Problem
 
@@ -33,6 +35,10 @@ EXAMPLES = """**Examples**
     roomtone render street.yaml --stems stems --json
 
     roomtone render street.yaml --masking masking.json -o street.wav
+
+    roomtone render street.yaml --set unmask.delta=on -o taken-away.wav
+
+    roomtone render street.yaml --set unmask.amount=0.5 --set room.wet_level=0 -o half.wav
 
 **The masking file** is JSON: what the unmasking sees, every `hop_s` seconds. Shares, 0 to 1, are of what matters of a
 track: `buried` is how much of it the others hide, `maskers` are the three who hide most, `pairs` all of them as
@@ -81,6 +87,7 @@ def render(
     quantum: Annotated[
         int | None, typer.Option(help="Frames rendered at a time, 16 to 2048; changes nothing but the speed.")
     ] = None,
+    set_: SetOption = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,6 +99,7 @@ def render(
         raise InputError(
             Problem("there is no file to write them to", "give --masking FILE", "--masking-bands")
         )
+    settings = read_settings(set_)
     loaded, path = load(scene, library)
     if output is None and not as_json:
         output = Path(f"{path.stem}.wav")
@@ -123,6 +131,7 @@ def render(
                 keep_samples=False,
                 progress=lambda done, total: advance("", done, total),
                 observer=report,
+                settings=settings,
             )
     figures = result.report()
     if as_json:

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,14 +94,16 @@ def bounce(
     keep_samples: bool = True,
     progress: Progress | None = None,
     observer: Observer | None = None,
+    settings: Mapping[str, float | str] | None = None,
 ) -> Bounce:
     """Render `composition`, to `output` (.wav or .flac) and `stems` (a folder) where given.
 
     The finite form is as long as the scene says, or `duration_s`. `endless` renders the first `duration_s` seconds
     of what `roomtone play` plays, sample for sample, without a fade at the end. The quantum, by default the fastest,
-    changes nothing in the samples; it is shorter where the `observer` would miss something. Raises InputError for a
-    duration that is missing or out of range and for a quantum out of range, SoundError for a file name that won't do,
-    RoomtoneError for a full disk; then no file is left.
+    changes nothing in the samples; it is shorter where the `observer` would miss something. `settings` are values of
+    parameters from the first sample on, instead of the scene's. Raises InputError for a duration that is missing or
+    out of range, for a quantum out of range and for stems of another render in the folder, ParamError for a setting,
+    SoundError for a file name that won't do, RoomtoneError for a full disk; then no file is left.
     """
     if quantum_frames is None:
         quantum_frames = offline_quantum(len(composition.tracks))
@@ -111,6 +114,8 @@ def bounce(
     graph = default_graph(composition)
     taps = add_stem_taps(graph) if stems is not None else None
     engine = OfflineEngine(graph, composition, spec)
+    for name, value in (settings or {}).items():
+        engine.params.set(name, value)
     if not endless:
         fade = min(frames, ms_to_frames(END_FADE_MS, spec.rate_hz))
         engine.renderer.stop(fade, frames - fade)

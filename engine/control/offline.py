@@ -21,9 +21,6 @@ from engine.spec import QUANTA_FRAMES, Block, StreamSpec
 
 MAX_DURATION_S = 86_400.0
 
-MAX_FAULTS = 100
-"""How many faults are reported one by one."""
-
 LARGEST_BANK_BYTES = 512 * 1024
 """How large a bank's block may be: about what stays in a core's own cache."""
 
@@ -74,6 +71,9 @@ class OfflineEngine:
 
     def swap(self, graph: Graph) -> Plan:
         """Play `graph` from the next quantum on; values of parameters that stay are kept."""
+        if self.renderer.settled:
+            self.params.settle()
+            self.meters.settle()
         self.params = ParamTable.of(graph.params(), previous=self.params)
         self.meters = MeterTable.of(graph.meters(), previous=self.meters)
         self._snapshot[:] = self.params.memory

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -33,7 +34,8 @@ class Show:
 
     `scene` is a `Scene`, or a composition that is ready and has its own `seed` and `rate_hz`. `device` is part of a
     device's name; `driver` is `auto`, `portaudio` or `null`; `safety_quanta` is how far the engine is ahead of the
-    device; `record` is a .wav or .flac file that keeps what is played; it is opened when playing starts.
+    device; `record` is a .wav or .flac file that keeps what is played; it is opened when playing starts; `settings`
+    are values of parameters from the first sample on, instead of the scene's.
 
     A context manager: playing starts on entry and fades out on exit. Raises RoomtoneError (InputError for what
     the user can mend, HostError for a device or an engine that fails).
@@ -50,6 +52,7 @@ class Show:
         driver: DriverName = "auto",
         safety_quanta: int = 4,
         record: Path | str | None = None,
+        settings: Mapping[str, float | str] | None = None,
     ) -> None:
         if isinstance(scene, Scene):
             scene = compose(scene, rate_hz=DEFAULT_RATE_HZ if rate_hz is None else rate_hz, seed=seed)
@@ -65,6 +68,8 @@ class Show:
         self._engine = EngineHandle(self.spec, device=device, driver=driver, safety_quanta=safety_quanta)
         try:
             self.params = ParamTable.of(self._graph.params(), memory=self._engine.params)
+            for name, value in (settings or {}).items():
+                self.params.set(name, value)
             self.meters = MeterTable.of(self._graph.meters(), memory=self._engine.meters)
             self._feeder = Feeder(scene.timeline(), self._engine.events, scene.rate_hz)
         except BaseException:
@@ -95,8 +100,11 @@ class Show:
         self._take_messages()
         self._keeper.start()
 
-    def set(self, name: str, value: float) -> None:
-        """Turn a parameter (`room.wet_level`, `mix.car.panning`) to `value`; raises ParamError if it is refused."""
+    def set(self, name: str, value: float | str) -> None:
+        """Turn a parameter (`room.wet_level`, `mix.car.panning`) to `value`, or a switch to a choice's name.
+
+        Raises ParamError if it is refused.
+        """
         self.params.set(name, value)
 
     def get(self, name: str) -> float:

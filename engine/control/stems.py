@@ -12,6 +12,7 @@ from engine.errors import InputError, Problem
 from engine.media import AudioWriter
 from engine.rendering import Plan
 from engine.scene.composition import Composition
+from engine.scene.sounds import SUFFIXES
 from engine.spec import Block
 
 
@@ -28,7 +29,9 @@ class StemWriters:
         self._stack = ExitStack()
 
     def __enter__(self) -> "StemWriters":
+        files = file_names(self._names)
         try:
+            self._refuse_others(files)
             for part in ("pre", "post"):
                 (self._folder / part).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -39,7 +42,6 @@ class StemWriters:
             ) from None
         with ExitStack() as opening:
             opening.push(self._tidy)
-            files = file_names(self._names)
             self._pre = [opening.enter_context(self._file("pre", name)) for name in files]
             self._post = [opening.enter_context(self._file("post", name)) for name in files]
             self._buses = [opening.enter_context(self._file("", n)) for n in ("room", "premaster", "master")]
@@ -48,6 +50,28 @@ class StemWriters:
 
     def __exit__(self, *details: Any) -> None:
         self._stack.__exit__(*details)
+
+    def _refuse_others(self, files: Sequence[str]) -> None:
+        """Refuse a folder that would hold the tracks of two renders, which nobody could tell apart afterwards."""
+        mine = {f"{name}.wav" for name in files}
+        others = sorted(
+            {
+                path.name
+                for part in ("pre", "post")
+                if (self._folder / part).is_dir()
+                for path in (self._folder / part).iterdir()
+                if path.suffix.lower()[1:] in SUFFIXES and path.name[0] != "." and path.name not in mine
+            }
+        )
+        if others:
+            names = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+            raise InputError(
+                Problem(
+                    f"holds tracks of another render: {names}",
+                    "an empty folder, or another one",
+                    file=str(self._folder),
+                )
+            )
 
     def _tidy(self, kind: type[BaseException] | None, *_: Any) -> None:
         """Remove the folders that nothing was written to."""

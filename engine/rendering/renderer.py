@@ -77,6 +77,11 @@ class Renderer:
         return self._stop_at is not None and self.frame >= self._stop_at + self._stop_fade_frames
 
     @property
+    def settled(self) -> bool:
+        """True while the newest plan plays and no earlier one fades out or waits."""
+        return self._newest is self._plan and self._transition is None and not self._inbox
+
+    @property
     def newest_plan(self) -> Plan | None:
         """The plan given to `swap` last: what the next one is compiled from."""
         return self._newest
