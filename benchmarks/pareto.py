@@ -40,6 +40,12 @@ VARIANTS: dict[str, Variant] = {
 }
 """What is tried; add to it what is to be tried."""
 
+KINDS = {
+    "unmask": "unmasking",
+    "fader": "fader per track, at the same loss",
+    "uniform": "one fader on all tracks below 0.6",
+}
+
 FADER_STEPS_DB = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Uniform cuts of all tracks below importance 0.6: the line to be below."""
 
@@ -105,7 +111,7 @@ def draw(found: Sequence[Point], folder: Path) -> Path:
     from matplotlib import pyplot
 
     folder.mkdir(parents=True, exist_ok=True)
-    figure, axes = pyplot.subplots(figsize=(8.0, 5.0), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(10.0, 5.5), layout="constrained")
     for kind, marker in (("unmask", "o"), ("fader", "x"), ("uniform", "s")):
         mine = [p for p in found if p.kind == kind]
         axes.plot(
@@ -113,12 +119,21 @@ def draw(found: Sequence[Point], folder: Path) -> Path:
             [p.important_ratio for p in mine],
             marker=marker,
             linestyle="-" if kind == "uniform" else "",
-            label=kind,
+            label=KINDS[kind],
         )
-        for p in mine if kind == "unmask" else []:
-            axes.annotate(
-                p.name, (p.lost_lu, p.important_ratio), xytext=(5, 3), textcoords="offset points", fontsize=8
-            )
+    # Most settings lie close together: they are numbered, and named beside the picture.
+    variants = [p for p in found if p.kind == "unmask"]
+    for number, p in enumerate(variants, 1):
+        axes.annotate(
+            str(number),
+            (p.lost_lu, p.important_ratio),
+            xytext=(0, 7 if number % 2 else -12),
+            textcoords="offset points",
+            fontsize=7,
+            ha="center",
+        )
+    names = "\n".join(f"{number:2d}  {p.name}" for number, p in enumerate(variants, 1))
+    axes.text(1.02, 1.0, names, transform=axes.transAxes, va="top", fontsize=8, family="monospace")
     axes.set_xlabel("mean loudness lost by a track, LU")
     axes.set_ylabel("masking ratio of important tracks")
     axes.grid(alpha=0.3)
