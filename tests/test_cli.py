@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.cli.common import print_table
+from engine.cli.common import Interrupted, interruptible, print_table
 from engine.control.offline import FaultLog
 from engine.messages import Fault
 
@@ -411,3 +411,30 @@ def test_of_many_faults_the_first_hundred_are_told() -> None:
     assert len(told) == 101
     assert told[99] == "room at frame 99: non-finite output"
     assert told[100] == "and 150 more"
+
+
+def struck(what: str) -> None:
+    """Be interrupted as a program is, in a library that does `what` with it."""
+    with interruptible():
+        if what == "fails before":
+            raise ValueError
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5.0)
+        except KeyboardInterrupt as error:
+            if what == "makes an error of it":
+                raise ValueError from error
+            raise
+
+
+@pytest.mark.parametrize("what", ["lets it pass", "makes an error of it", "fails before"])
+def test_an_interrupt_is_lost_in_a_library(what: str) -> None:
+    """An error that a library makes of it is an interrupt as well, exit code 130; one that came before it is not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(ValueError if what == "fails before" else Interrupted):
+            struck(what)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert Interrupted.exit_code == 130

@@ -157,6 +157,11 @@ def interruptible() -> Iterator[StopRequest]:
         yield stop
     except KeyboardInterrupt:
         raise Interrupted("interrupted; nothing was written") from None
+    except Exception:
+        # A library may have made an error of its own of it.
+        if stop.requested and stop.raises:
+            raise Interrupted("interrupted; nothing was written") from None
+        raise
 
 
 def abandon_output() -> None:

@@ -78,8 +78,8 @@ def play(
         allowed = f"{MIN_DURATION_S:g} to {MAX_DURATION_S:g}"
         raise InputError(Problem(f"{duration:g} seconds", allowed, "duration"))
     settings = read_settings(set_)
-    loaded, path = load(scene, library)
     with interruptible() as stop:
+        loaded, path = load(scene, library)
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.show")
         from engine.control.show import Show
 

@@ -100,16 +100,16 @@ def render(
             Problem("there is no file to write them to", "give --masking FILE", "--masking-bands")
         )
     settings = read_settings(set_)
-    loaded, path = load(scene, library)
-    if output is None and not as_json:
-        output = Path(f"{path.stem}.wav")
-        if output.exists():
-            raise InputError(
-                Problem("exists already", "name a file with -o to write over it", file=str(output))
-            )
-    if masking is not None:
-        _keep_apart(masking, path, output, stems)
     with interruptible(), ExitStack() as files:
+        loaded, path = load(scene, library)
+        if output is None and not as_json:
+            output = Path(f"{path.stem}.wav")
+            if output.exists():
+                raise InputError(
+                    Problem("exists already", "name a file with -o to write over it", file=str(output))
+                )
+        if masking is not None:
+            _keep_apart(masking, path, output, stems)
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
         from engine.control.bounce import bounce
 
