@@ -127,12 +127,10 @@ def fit(
             waiting = True
     for k in range(bells):
         if wanted_db[k] > 0.0:
-            for m in range(k, bells + 1):
-                products[k, m] = 0.0
-            one = shapes[bands[k]]
+            one, total = shapes[bands[k]], 0.0
             for b in range(curve_db.shape[0]):
-                weighted = (ASIDE + curve_db[b] / FULL_DB) * one[b]
-                products[k, bells] += weighted * curve_db[b]
+                total += (ASIDE + curve_db[b] / FULL_DB) * one[b] * curve_db[b]
+            products[k, bells] = total
             for m in range(k, bells):
                 if wanted_db[m] > 0.0:
                     other, total = shapes[bands[m]], 0.0

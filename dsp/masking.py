@@ -40,7 +40,6 @@ NEVER, BY_IMPORTANCE, ALWAYS = 0.0, 1.0, 2.0
 """Whether a track yields: to nobody; to the more important, by the gap; or to everybody, as if the gap were 1."""
 
 ZERO = np.float32(0.0)
-ONE_BITS = 0x3FF0000000000000
 MANTISSA = 0x000FFFFFFFFFFFFF
 LN_2 = math.log(2.0)
 ROOT_2 = math.sqrt(2.0)

@@ -2,11 +2,9 @@
 
 import io
 import os
-import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +27,7 @@ from engine.view.heatmaps import (
     over_time_png,
     pair_png,
 )
-from tests.test_cli import COMMAND, TINY, as_json, run
+from tests.command import TINY, as_json, interrupt, run, start
 
 PICTURES = {"matrix": b"new matrix", "over-time": b"new shares", "pair-01-car-bell": b"new pair"}
 
@@ -230,23 +228,8 @@ def test_bad_input_exits_2_with_a_plain_message_and_leaves_nothing(
 
 
 def test_an_interrupted_analysis_exits_130_and_leaves_nothing(folder: Path) -> None:
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);" + COMMAND[-1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "analyze", "tiny.yaml", "--duration", "3000", "--plots", "pictures"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    until_s = time.monotonic() + 90.0
-    while not (folder / "pictures").exists():
-        assert process.poll() is None
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert errors.strip().endswith("roomtone: interrupted; nothing was written")
+    process = start("analyze", "tiny.yaml", "--duration", "3000", "--plots", "pictures", cwd=folder)
+    interrupt(process, folder, "pictures")
     assert sorted(p.name for p in folder.iterdir()) == ["takes", "tiny.yaml"]
 
 

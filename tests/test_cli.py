@@ -5,11 +5,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +16,7 @@ import soundfile
 from engine.cli.common import Interrupted, interruptible, print_table
 from engine.control.offline import FaultLog
 from engine.messages import Fault
-
-COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
-TINY = "title: Tiny\nduration: 0.5\natmo: {sound: synth:wind}\nobjects: [{label: bell}]\n"
-
-
-def run(*arguments: str, cwd: Path, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "COLUMNS": "120"}
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout_s
-    )
+from tests.command import COMMAND, TINY, as_json, interrupt, run, start
 
 
 @pytest.fixture
@@ -35,11 +24,6 @@ def scene(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
     return path
-
-
-def as_json(done: "subprocess.CompletedProcess[str]") -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_help_shows_examples_for_every_verb(tmp_path: Path) -> None:
@@ -162,23 +146,8 @@ def test_a_folder_with_the_name_of_a_built_in_scene_does_not_hide_it(tmp_path: P
 
 
 def test_an_interrupted_render_leaves_no_file(scene: Path) -> None:
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);" + COMMAND[-1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "render", "tiny.yaml", "--duration", "3000", "-o", "long.wav"],
-        cwd=scene.parent,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    until_s = time.monotonic() + 90.0
-    while not list(scene.parent.glob(".long*")):
-        assert process.poll() is None
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.strip().endswith("roomtone: interrupted; nothing was written")
+    process = start("render", "tiny.yaml", "--duration", "3000", "-o", "long.wav", cwd=scene.parent)
+    interrupt(process, scene.parent, ".long*")
     assert [p.name for p in scene.parent.iterdir()] == ["tiny.yaml"]
 
 
@@ -209,16 +178,8 @@ def test_play_on_the_null_clock_keeps_the_pace_and_says_why(scene: Path, no_audi
 
 
 def start_play(scene: Path) -> "subprocess.Popen[str]":
-    """Play and record; SIGINT is taken even where the test run itself ignores it."""
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);" + COMMAND[-1]
-    return subprocess.Popen(
-        [sys.executable, "-c", code, "play", "tiny.yaml", "--driver", "null", "--record", "take.wav"],
-        cwd=scene.parent,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """Play and record."""
+    return start("play", "tiny.yaml", "--driver", "null", "--record", "take.wav", cwd=scene.parent)
 
 
 def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:

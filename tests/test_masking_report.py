@@ -1,11 +1,6 @@
 """The masking of a render: the same at every quantum, true to what the unmasking shows, never half a file."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +18,10 @@ from engine.control.show import Show
 from engine.errors import InputError, RoomtoneError
 from engine.scene.composition import Composition, compose
 from engine.scene.load import loads
+from tests.command import TINY, interrupt, run, start
 from tests.scenes import small
-from tests.test_cli import COMMAND, run
 
 HOP_S = 4096 / 48_000
-TINY = "title: Tiny\nduration: 0.5\natmo: {sound: synth:wind}\nobjects: [{label: bell}]\n"
 
 
 def reported(path: Path, composition: Composition, *, bands: bool = False, **render: Any) -> Any:
@@ -300,21 +294,6 @@ def test_render_writes_the_report_beside_the_sound(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_neither_report_nor_sound(tmp_path: Path) -> None:
     """Exit code 130, once the unfinished report is there."""
     (tmp_path / "tiny.yaml").write_text(TINY)
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);" + COMMAND[-1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "render", "tiny.yaml", "--duration", "3000", "--masking", "m.json"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    until_s = time.monotonic() + 90.0
-    while not list(tmp_path.glob(".m.*")):
-        assert process.poll() is None
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.strip().endswith("roomtone: interrupted; nothing was written")
+    process = start("render", "tiny.yaml", "--duration", "3000", "--masking", "m.json", cwd=tmp_path)
+    interrupt(process, tmp_path, ".m.*")
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.yaml"]

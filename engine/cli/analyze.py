@@ -167,7 +167,7 @@ def _render(
     source: str | None, rate: int, duration: float | None, seed: int | None, library: list[Path] | None
 ) -> "Tracks":
     scene, path = load(source, library)
-    composition = compose(scene, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
+    composition = compose(scene, path, rate_hz=rate, seed=seed, wanted_for="engine.control.tracks")
     from engine.analysis import BandEnergies, Tracks
     from engine.analysis.stems import check_size
     from engine.control.offline import length_frames

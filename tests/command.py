@@ -1,0 +1,51 @@
+"""The command `roomtone` as the tests run it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
+TINY = "title: Tiny\nduration: 0.5\natmo: {sound: synth:wind}\nobjects: [{label: bell}]\n"
+
+
+def run(*arguments: str, cwd: Path, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "COLUMNS": "120"}
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout_s
+    )
+
+
+def as_json(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
+    """Start the command; SIGINT is taken even where the test run itself ignores it."""
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);" + COMMAND[-1]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def interrupt(process: "subprocess.Popen[str]", folder: Path, appears: str) -> None:
+    """Send SIGINT once a file `appears` (a glob pattern) is in `folder`; it must end as an interrupt, exit code 130."""
+    until_s = time.monotonic() + 90.0
+    while not list(folder.glob(appears)):
+        assert process.poll() is None
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.strip().endswith("roomtone: interrupted; nothing was written")
