@@ -1,4 +1,4 @@
-"""The finite-sample guard that stands where sound enters: files, live input, what a plug-in returns."""
+"""The guards against samples that are not finite or beyond +24 dBFS: where sound enters, and behind every node."""
 
 import numpy as np
 
@@ -8,6 +8,12 @@ LIMIT_AMPLITUDE = 15.848931924611133
 """+24 dBFS: above any sensible signal, far below where a float32 sum of hundreds of lanes could overflow."""
 
 EXPONENT_BITS = np.uint32(0x7F800000)
+
+MAGNITUDE_BITS = np.int32(0x7FFFFFFF)
+LIMIT_BITS = int(np.float32(LIMIT_AMPLITUDE).view(np.int32))
+
+SILENCE_AMPLITUDE = 1e-6
+"""-120 dBFS: below it a decaying sample is silence."""
 
 
 @device
@@ -42,17 +48,77 @@ def sanitise(block: np.ndarray, limit: float) -> int:
     return changed
 
 
-@kernel("boolean(float32[:, ::1], float64)")
-def has_run_away(block: np.ndarray, limit: float) -> bool:
-    """Return whether any sample is not finite, or beyond ±limit.
+@kernel("boolean(float32[:, ::1], float32[::1])")
+def watch(block: np.ndarray, last: np.ndarray) -> bool:
+    """Return whether all of `block` is finite and within +24 dBFS; if it is, keep its last frame in `last`.
 
-    Shapes    block (frames, lanes)
+    Without their sign the bits of float32 are in the order of their magnitudes, and infinities and NaN above all: one
+    maximum of integers finds all three, in vectors.
+
+    Shapes    block (frames, lanes); last (lanes,)
     Units     amplitude, full scale 1.0
     """
-    bits = block.view(np.uint32)
-    top = np.float32(limit)
-    away = False
-    for n in range(block.shape[0]):
-        for lane in range(block.shape[1]):
-            away = away or not is_finite(bits[n, lane]) or abs(block[n, lane]) > top
-    return away
+    bits = block.view(np.int32).reshape(-1)
+    worst = np.int32(0)
+    for i in range(bits.shape[0]):
+        worst = max(worst, np.int32(bits[i] & MAGNITUDE_BITS))
+    if worst > LIMIT_BITS:
+        return False
+    for lane in range(block.shape[1]):
+        last[lane] = block[block.shape[0] - 1, lane]
+    return True
+
+
+@kernel(
+    "int64(float32[:, ::1], float32[::1], float64[::1], int64[::1], boolean[::1], boolean[::1], int32[::1],"
+    " float32[::1], float64)"
+)
+def mend(
+    block: np.ndarray,
+    last: np.ndarray,
+    rest: np.ndarray,
+    risen: np.ndarray,
+    bad: np.ndarray,
+    again: np.ndarray,
+    worst: np.ndarray,
+    rise: np.ndarray,
+    decay: float,
+) -> int:
+    """Replace what `watch` would refuse, lane by lane, so that no lane steps; return how many lanes are not at rest.
+
+    A lane with such a sample gives up the whole block: its last good sample dies away in its place. Afterwards the lane
+    comes back along `rise`, over what is left of that. A lane at rest is not touched.
+
+    Shapes    block (frames, lanes); rise (fade frames,), 0 to 1; all others (lanes,)
+    State     last: the last frame put out; rest: what still dies away; risen: frames of the rise that are past
+    Output    bad: the lanes given up; again: those of them that were bad in the block before, too; worst: scratch
+    In place  yes
+    """
+    frames, lanes = block.shape
+    bits = block.view(np.int32)
+    worst[:] = np.int32(0)
+    for n in range(frames):
+        for lane in range(lanes):
+            worst[lane] = max(worst[lane], np.int32(bits[n, lane] & MAGNITUDE_BITS))
+    busy = 0
+    for lane in range(lanes):
+        was_bad = bad[lane]
+        bad[lane] = worst[lane] > LIMIT_BITS
+        again[lane] = was_bad and bad[lane]
+        if bad[lane]:
+            rest[lane] = last[lane]
+            risen[lane] = 0
+        left, at = rest[lane], risen[lane]
+        if left != 0.0 or at < rise.shape[0] or bad[lane]:
+            for n in range(frames):
+                left = left * decay if abs(left) > SILENCE_AMPLITUDE else 0.0
+                value = left
+                if not bad[lane]:
+                    value += block[n, lane] * (rise[at] if at < rise.shape[0] else np.float32(1.0))
+                    at += 1
+                block[n, lane] = np.float32(value)
+            rest[lane], risen[lane] = left, min(at, rise.shape[0])
+            if left != 0.0 or at < rise.shape[0]:
+                busy += 1
+        last[lane] = block[frames - 1, lane]
+    return busy

@@ -4,8 +4,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.clips import ClipStore
 from engine.events import EventQueue
+from engine.inputs import InputRing
 from engine.meters import Meter
 from engine.params import Param
 from engine.slots import SlotMap, Slots
@@ -43,23 +47,33 @@ class Processor(ABC):
     latency_frames: int = 0
     """How much later the output is than the input, in frames; constant."""
 
-    faults: int = 0
-    """Raised by one whenever `process` got something not finite or beyond +24 dBFS, muted it and reset itself."""
+    may_run_twice: bool = True
+    """Whether two instances may run side by side while one fades into the other; not where they share a queue."""
 
     @abstractmethod
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         """Fill every output completely; `frame` is the absolute frame of the quantum's first sample.
 
-        No allocation, lock, file, log or print. Inputs are finite; outputs must be. Inputs and outputs never
-        share memory, and inputs are left as they are.
+        No allocation, lock, file, log or print. Inputs are finite; the renderer mutes what is not and has the
+        processor healed. Inputs and outputs never share memory, and inputs are left as they are.
         """
 
     @abstractmethod
     def reset(self) -> None:
         """Go back to silence, as newly built; allocates nothing."""
 
+    def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
+        """Forget what made `lanes` of output `port` not finite, or louder than +24 dBFS; allocates nothing.
+
+        What the other lanes sound like must go on, where it can. By default all is reset.
+        """
+        self.reset()
+
     def can_adopt(self, old: "Processor") -> bool:
-        """Say whether `adopt(old)` can continue the sound; if not, the old one fades out and this one in."""
+        """Say whether `adopt(old)` can continue the sound; if not, both play while one fades into the other.
+
+        May allocate: what `adopt` needs for the way from `old` to here is made ready here.
+        """
         return False
 
     def adopt(self, old: "Processor") -> None:  # noqa: B027 (most processors have nothing to continue)
@@ -79,7 +93,8 @@ class BuildContext:
     name: str
     spec: StreamSpec
     clips: ClipStore
-    events: EventQueue
+    queues: tuple[EventQueue, ...]
+    inputs: InputRing
     param_map: SlotMap
     param_memory: Slots
     meter_map: SlotMap

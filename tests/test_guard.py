@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dsp.guard import LIMIT_AMPLITUDE, has_run_away, sanitise
+from dsp.guard import LIMIT_AMPLITUDE, mend, sanitise, watch
 
 
 @pytest.mark.parametrize("bits", [0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001, 0xFFFFFFFF])
@@ -57,13 +57,86 @@ def test_a_strided_view_is_refused_and_not_misread() -> None:
         sanitise(block[:, ::2], LIMIT_AMPLITUDE)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 15.9, -1e30])
-def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float) -> None:
-    """Beyond 15.85 or not finite; 15.84 and subnormals are fine."""
-    block = np.full((64, 2), 15.84, np.float32)
-    block[0] = 1e-40, -15.84
-    assert not has_run_away(block, LIMIT_AMPLITUDE)
-    for place in ((0, 0), (31, 1), (63, 1)):
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf, 15.9, -1e30])
+@pytest.mark.parametrize("lanes", [1, 2, 7, 64])
+def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float, lanes: int) -> None:
+    """Beyond 15.85 or not finite is refused, and the last frame kept from before; 15.84, -0 and subnormals are fine."""
+    block = np.full((64, lanes), 15.84, np.float32)
+    block[0], block[1], block[2], block[-1] = 1e-40, -15.84, -0.0, 0.25
+    last = np.ones(lanes, np.float32)
+    for place in ((0, 0), (31, lanes - 1), (63, lanes // 2)):
         broken = block.copy()
         broken[place] = bad
-        assert has_run_away(broken, LIMIT_AMPLITUDE)
+        assert not watch(broken, last)
+    assert np.all(last == 1.0)
+    assert watch(block, last)
+    assert np.all(last == 0.25)
+
+
+@given(hnp.arrays(np.uint32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)))
+def test_the_watch_agrees_with_numpy_on_any_bits(bits: np.ndarray) -> None:
+    """Fine exactly if every sample is finite and within ±15.8489."""
+    block = bits.view(np.float32)
+    fine = bool(np.all(np.isfinite(block) & (np.abs(block) <= np.float32(LIMIT_AMPLITUDE))))
+    assert watch(block, np.zeros(block.shape[1], np.float32)) == fine
+
+
+class Lanes:
+    """The state of `mend` for a rise of 50 frames and a decay to 1/e in 8."""
+
+    def __init__(self, lanes: int) -> None:
+        self.last = np.full(lanes, 0.5, np.float32)
+        self.rest = np.zeros(lanes)
+        self.risen = np.full(lanes, 50)
+        self.bad = np.zeros(lanes, np.bool_)
+        self.again = np.zeros(lanes, np.bool_)
+        self._worst = np.zeros(lanes, np.int32)
+        self._rise = (0.5 - 0.5 * np.cos(np.pi * np.arange(50) / 50)).astype(np.float32)
+
+    def mend(self, block: np.ndarray) -> int:
+        state = self.last, self.rest, self.risen, self.bad, self.again, self._worst
+        return mend(block, *state, self._rise, float(np.exp(-1 / 8)))
+
+
+def test_a_lane_that_ran_away_dies_away_and_comes_back_and_the_others_keep_every_bit() -> None:
+    """After 0.5 a bad block is 0.5 e**(-n/8); the next ones are that going on, plus the sound times the rise."""
+    lanes = Lanes(5)
+    blocks = np.random.default_rng(1).uniform(-1, 1, (10, 16, 5)).astype(np.float32)
+    given_blocks = blocks.copy()
+    blocks[0, 7, 3] = np.nan
+    busy = [lanes.mend(block) for block in blocks]
+    heard, meant = blocks.reshape(-1, 5), given_blocks.reshape(-1, 5)
+    assert np.array_equal(np.delete(heard, 3, 1), np.delete(meant, 3, 1))
+    n = np.arange(160)
+    rise = np.clip((n - 16) / 50, 0.0, 1.0)
+    expected = 0.5 * np.exp(-(n + 1) / 8) + (0.5 - 0.5 * np.cos(np.pi * rise)) * (n >= 16) * meant[:, 3]
+    np.testing.assert_allclose(heard[:, 3], expected, atol=2e-6)
+    assert np.array_equal(heard[-16:, 3], meant[-16:, 3])
+    assert (busy[0], busy[-1]) == (1, 0)
+
+
+def test_only_a_lane_that_is_bad_twice_in_a_row_is_bad_again() -> None:
+    lanes = Lanes(3)
+    seen = []
+    for bad in ((0,), (0, 1), (), (1,)):
+        block = np.zeros((16, 3), np.float32)
+        block[3, list(bad)] = np.inf
+        lanes.mend(block)
+        assert np.isfinite(block).all()
+        seen.append((lanes.bad.tolist(), lanes.again.tolist()))
+    assert [[i for i in range(3) if bad[i]] for bad, _ in seen] == [[0], [0, 1], [], [1]]
+    assert [[i for i in range(3) if again[i]] for _, again in seen] == [[], [0], [], []]
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=30))
+def test_no_sequence_of_faults_steps(faults: list[int]) -> None:
+    """A lane of constant 0.5 never moves by more than 0.06 + 0.02: the decay begins, the rise is steepest."""
+    lanes = Lanes(1)
+    heard = [0.5]
+    for fault in faults:
+        block = np.full((8, 1), 0.5, np.float32)
+        if fault < 3:
+            block[fault] = np.nan
+        lanes.mend(block)
+        heard += block[:, 0].tolist()
+    assert np.abs(np.diff(heard)).max() < 0.08

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsp.mixing import COEFFICIENTS, OFF_DB, hold_peaks, mix, mix_targets, pan, start_ramp
 from dsp.units import ms_to_frames
@@ -120,6 +121,9 @@ class MixProcessor(Processor):
         self._panning.settle()
         self._peaks.fill(0.0)
 
+    def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
+        self._panning.settle()
+
     def can_adopt(self, old: Processor) -> bool:
         if not isinstance(old, MixProcessor):
             return False
@@ -174,4 +178,7 @@ class PanProcessor(Processor):
         p.left = pan(ins[0], outs[0], p.now, p.targets, p.steps, p.left)
 
     def reset(self) -> None:
+        self._panning.settle()
+
+    def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
         self._panning.settle()

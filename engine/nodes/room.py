@@ -11,7 +11,6 @@ from dsp.ramp import LaneRamp
 from dsp.units import db_to_amplitude, ms_to_frames
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
-from engine.nodes.plugin import take_return
 from engine.params import Param
 from engine.spec import Block
 
@@ -77,8 +76,7 @@ class RoomProcessor(Processor):
         if wanted != self._last:
             self._last = wanted
             self._set(*map(float, wanted))
-        returned = self._plugin.process(ins[0], self._rate_hz, reset=False)
-        take_return(self, self._plugin, returned, outs[0])
+        np.copyto(outs[0], self._plugin.process(ins[0], self._rate_hz, reset=False))
         self._ramp.apply(outs[0], outs[0])
 
     def reset(self) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsp.mixing import OFF_DB, level_gains
 from dsp.ramp import LaneRamp
@@ -67,6 +68,17 @@ class TrimsProcessor(Processor):
     def reset(self) -> None:
         self._last.fill(np.nan)
         self._settled = False
+
+    def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
+        for side in (lanes[: len(self._last)], lanes[len(self._last) :]):
+            np.copyto(self._last, np.nan, where=side)
+        level_gains(self._level_db, self._last, self._reference_db, self._gains)
+        ramp = self._ramp
+        ramp.set_targets(self._gains)
+        np.copyto(ramp.current, self._gains, where=lanes)
+        np.copyto(ramp.target, self._gains, where=lanes)
+        np.copyto(ramp.step, 0.0, where=lanes)
+        np.copyto(ramp.left, 0.0, where=lanes)
 
     def can_adopt(self, old: Processor) -> bool:
         if not isinstance(old, TrimsProcessor):

@@ -38,9 +38,13 @@ class Graph:
         self.output: Pin | None = None
 
     def add(self, name: str, node: Node) -> str:
-        """Add `node` under `name` and return the name; raises GraphError if it is taken or not a plain word."""
-        if not name.isidentifier():
-            raise GraphError(f"node name {name!r} must be a plain word")
+        """Add `node` under `name` and return the name; raises GraphError if it is taken or malformed.
+
+        A name is a plain word, or one with a generation behind it (`room@2`): see `engine.params.spoken`.
+        """
+        word, at, generation = name.partition("@")
+        if not word.isidentifier() or (at and not generation.isdecimal()):
+            raise GraphError(f"node name {name!r} must be a plain word, or word@number")
         if name in self.nodes:
             raise GraphError(f"there is a node {name!r} already")
         self.nodes[name] = node
