@@ -2,7 +2,7 @@
 
 One writer (control) and one reader (the players), each with its own counter; the same class over plain memory
 offline and over shared memory live. Events may be pushed in any order: the queue only carries them, and the
-players sort them by start.
+players sort them by start. A cut is an event too: it ends what was pushed before it.
 """
 
 from typing import NamedTuple
@@ -13,9 +13,21 @@ from numpy.typing import NDArray
 QUEUE_CAPACITY = 4096
 """Events that can wait at once; a power of two."""
 
-EVENT_INTS = 7
+QUEUES = 8
+"""Queues of an engine: each scene that sounds has its own, and while they cross-fade there are several."""
+
+EVENT_INTS = 8
 EVENT_FLOATS = 3
 QUEUE_BYTES = 8 * (2 + QUEUE_CAPACITY * (EVENT_INTS + EVENT_FLOATS))
+
+CUT = -1
+"""The clip of an event that is a cut."""
+
+ALL_TRACKS = -1
+"""The track of a cut that ends every track's events."""
+
+ANY_FRAME = -(2**62)
+"""The entry of an event that is heard from its start on; before every frame there is."""
 
 
 class Event(NamedTuple):
@@ -25,7 +37,8 @@ class Event(NamedTuple):
     absolute frame `start_frame`; an event that reaches the players later than that enters in its middle. `gain`
     is an amplitude. A fade of `fade_in_frames` or `fade_out_frames` follows a sine (equal power); `rho` is the
     correlation of the two sides of a cross-fade (0: equal power, 1: equal gain), by which both gains are
-    normalised so that the sum keeps its power.
+    normalised so that the sum keeps its power. Where `entry_frame` is later than the start, the event is silent
+    until then and enters in its middle, as a late one does.
     """
 
     start_frame: int
@@ -38,13 +51,24 @@ class Event(NamedTuple):
     gain: float = 1.0
     rho_in: float = 0.0
     rho_out: float = 0.0
+    entry_frame: int = ANY_FRAME
+
+
+def cut(start_frame: int, track: int, frames: int) -> Event:
+    """Return the event that ends all events of `track`, or of `ALL_TRACKS`, that were pushed before it.
+
+    What sounds at `start_frame` fades out from there over `frames`, 1 or more; what would be heard first at
+    `start_frame` or later never is. A cut that reaches the players after `start_frame` begins when it does.
+    """
+    return Event(start_frame, track, CUT, 0, frames, 0, 0)
 
 
 class EventQueue:
     """Single-producer single-consumer ring of events, in any order of their starts.
 
     Attributes: `counters` int64 `[2]` (written, read: ever growing, one writer each), `ints` int64
-    `[QUEUE_CAPACITY, 7]`, `floats` float64 `[QUEUE_CAPACITY, 3]`, columns in the order of `Event`.
+    `[QUEUE_CAPACITY, 8]`, `floats` float64 `[QUEUE_CAPACITY, 3]`, columns in the order of `Event` except for the
+    entry, which is the last of the ints.
     """
 
     def __init__(self, memory: NDArray[np.uint8] | None = None) -> None:
@@ -66,7 +90,12 @@ class EventQueue:
             return False
         written = int(self.counters[0])
         row = written % QUEUE_CAPACITY
-        self.ints[row] = event[:EVENT_INTS]
-        self.floats[row] = event[EVENT_INTS:]
+        self.ints[row, :-1] = event[: EVENT_INTS - 1]
+        self.ints[row, -1] = event.entry_frame
+        self.floats[row] = event[EVENT_INTS - 1 : -1]
         self.counters[0] = written + 1
         return True
+
+    def clear(self) -> None:
+        """Forget all events, read or not; only while nobody reads."""
+        self.counters.fill(0)

@@ -8,22 +8,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsp import playback
 from engine.clips import CLIP_CAPACITY, ClipStore
 from engine.errors import SoundError
-from engine.events import EVENT_FLOATS, EVENT_INTS, QUEUE_BYTES, QUEUE_CAPACITY, Event, EventQueue
+from engine.events import (
+    ALL_TRACKS,
+    CUT,
+    EVENT_FLOATS,
+    EVENT_INTS,
+    QUEUE_BYTES,
+    QUEUE_CAPACITY,
+    Event,
+    EventQueue,
+    cut,
+)
 
 
 def event(number: int) -> Event:
     """An event of which every value is another one."""
-    return Event(
-        *(number * 10 + i for i in range(EVENT_INTS)), *(number + i / 4 for i in range(EVENT_FLOATS))
-    )
+    *ints, entry = (number * 10 + i for i in range(EVENT_INTS))
+    floats = (number + i / 4 for i in range(EVENT_FLOATS))
+    return Event._make([*ints, *floats, entry])
 
 
 def read(queue: EventQueue) -> Event:
     """Take the oldest event as the players do."""
     row = int(queue.counters[1]) % QUEUE_CAPACITY
-    got = Event(*queue.ints[row].tolist(), *queue.floats[row].tolist())
+    *ints, entry = queue.ints[row].tolist()
+    got = Event._make([*ints, *queue.floats[row].tolist(), entry])
     queue.counters[1] += 1
     return got
 
@@ -57,7 +69,7 @@ def test_the_counters_overflow_on_a_long_night() -> None:
 
 
 def test_two_sides_over_one_memory_see_different_queues() -> None:
-    """What one side pushes into the shared 327 696 bytes the other reads, and its place comes back."""
+    """What one side pushes into the shared 360 464 bytes the other reads, and its place comes back."""
     memory = np.zeros(QUEUE_BYTES + 64, np.uint8)
     memory[QUEUE_BYTES:] = 77
     writer, reader = EventQueue(memory), EventQueue(memory)
@@ -66,7 +78,43 @@ def test_two_sides_over_one_memory_see_different_queues() -> None:
     assert [read(reader) for _ in range(3)] == [event(0), event(1), event(2)]
     assert writer.free == 3
     assert np.all(memory[QUEUE_BYTES:] == 77)
-    assert QUEUE_BYTES == 327_696
+    assert QUEUE_BYTES == 360_464
+
+
+def test_a_queue_that_is_cleared_keeps_or_loses_events() -> None:
+    """After 5000 pushes and 4000 reads and a clear, nothing is read, and 4096 go in and come out again."""
+    queue = EventQueue()
+    for number in range(5000):
+        assert queue.push(event(number))
+        if number >= 1000:
+            read(queue)
+    queue.clear()
+    assert queue.counters.tolist() == [0, 0]
+    for number in range(QUEUE_CAPACITY):
+        assert queue.push(event(number))
+    assert not queue.push(event(0))
+    assert [read(queue) for _ in range(QUEUE_CAPACITY)] == [event(n) for n in range(QUEUE_CAPACITY)]
+
+
+def test_an_event_enters_later_than_it_starts_without_being_told_to() -> None:
+    """The default entry is before frame -2^61, the first of all, and goes through the queue as it is."""
+    queue = EventQueue()
+    queue.push(Event(5, 1, 2, 0, 10, 0, 0))
+    assert read(queue).entry_frame < -(2**61)
+
+
+def test_a_cut_is_another_one_for_the_players() -> None:
+    """The two sides have the same numbers for a cut and for all tracks, and it says them in their columns."""
+    assert (CUT, ALL_TRACKS) == (playback.CUT, playback.ALL_TRACKS)
+    queue = EventQueue()
+    queue.push(cut(700, ALL_TRACKS, 480))
+    row = queue.ints[0]
+    assert row[[playback.START, playback.TRACK, playback.CLIP, playback.FRAMES]].tolist() == [
+        700,
+        -1,
+        -1,
+        480,
+    ]
 
 
 def test_a_bad_clip_is_taken_and_read_by_its_address() -> None:

@@ -11,9 +11,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dsp.playback import DROPPED, ENTRY, LATE, SOUNDING, START, TRACK, VOICES, play
+from dsp.playback import (
+    ARRIVAL,
+    CLIP,
+    DROPPED,
+    FREE,
+    HEARD,
+    LATE,
+    PLAYING,
+    SOUNDING,
+    START,
+    TRACK,
+    WAITING,
+    VoiceTable,
+    play,
+)
 from engine.clips import ClipStore
-from engine.events import EVENT_FLOATS, EVENT_INTS, QUEUE_CAPACITY, Event, EventQueue
+from engine.events import QUEUE_CAPACITY, Event, EventQueue
+from engine.inputs import InputRing
+from engine.meters import MeterTable
+from engine.node import BuildContext, Processor
+from engine.nodes.players import Players
+from engine.params import ParamTable
+from engine.spec import StreamSpec
 
 Samples = NDArray[np.float32]
 
@@ -40,15 +60,25 @@ class Bank:
         self.queue = EventQueue()
         self.lanes_of = np.full(16, -1, np.int64)
         self.lanes_of[:tracks] = np.arange(tracks)
-        self.voice_ints = np.zeros((voices, EVENT_INTS + 1), np.int64)
-        self.voice_floats = np.zeros((voices, EVENT_FLOATS))
-        self.counts = np.zeros(4, np.int64)
+        self.table = VoiceTable(voices)
+        self.counts = self.table.counts
         self.tracks = tracks
 
+    @property
+    def voices(self) -> int:
+        """How many events sound or wait."""
+        return int(self.counts[PLAYING] + self.counts[WAITING])
+
+    def column(self, column: int) -> list[int]:
+        """Return a column of the table, in the order in which voices are summed, those to come behind."""
+        order, key = self.table.order, [START, TRACK, ARRIVAL]
+        waiting = order[WAITING, : self.counts[WAITING]].tolist()
+        waiting.sort(key=lambda row: self.table.ints[row, key].tolist())
+        rows = [*order[PLAYING, : self.counts[PLAYING]].tolist(), *waiting]
+        return [int(self.table.ints[row, column]) for row in rows]
+
     def play(self, out: Samples, frame: int) -> None:
-        queue = self.queue
-        voices = self.voice_ints, self.voice_floats, self.counts
-        store = self.store
+        queue, table, store = self.queue, self.table, self.store
         play(
             out,
             frame,
@@ -57,7 +87,10 @@ class Bank:
             queue.counters,
             queue.ints,
             queue.floats,
-            *voices,
+            table.ints,
+            table.floats,
+            table.order,
+            table.counts,
             store.addresses,
             store.frames,
         )
@@ -204,7 +237,7 @@ def test_both_sides_of_a_crossfade_lose_power(rho: float, cross: int) -> None:
 
 BAD_EVENTS = {
     "a clip that was never loaded": Event(300, 0, 99, 0, 100, 0, 0),
-    "a negative clip": Event(300, 0, -1, 0, 100, 0, 0),
+    "a negative clip": Event(300, 0, -2, 0, 100, 0, 0),
     "a clip beyond the table": Event(300, 0, 1 << 40, 0, 100, 0, 0),
     "a negative offset": Event(300, 0, 3, -1, 100, 0, 0),
     "one frame more than the clip has": Event(300, 0, 3, 0, 701, 0, 0),
@@ -225,7 +258,7 @@ def test_a_bad_event_sounds_or_harms_another(bad: Event) -> None:
     among = sorted([*good, bad], key=lambda e: e.start_frame)
     assert bank.run(among, whole(128)).tobytes() == Bank().run(good, whole(128)).tobytes()
     bank.play(np.zeros((100_000, 2 * TRACKS), np.float32), END)
-    assert bank.counts[VOICES] == 0
+    assert bank.voices == 0
     assert bank.counts[DROPPED] == 0
 
 
@@ -289,7 +322,7 @@ def test_a_late_event_with_little_left_is_cut_off_or_too_loud() -> None:
     rise = (np.arange(100) + 0.5) / ENTRY_FRAMES
     assert np.max(np.abs(out[:100, 0] - rise * twin([event], 700)[600:, 0])) < 1e-7
     assert not out[100:].any()
-    assert bank.counts[VOICES] == 0
+    assert bank.voices == 0
 
 
 def test_an_event_that_came_after_its_end_sounds() -> None:
@@ -299,7 +332,7 @@ def test_an_event_that_came_after_its_end_sounds() -> None:
     out = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(out, 700)
     assert np.all(out == 0.0)
-    assert (bank.counts[VOICES], bank.counts[SOUNDING], bank.counts[LATE]) == (0, 0, 1)
+    assert (bank.voices, bank.counts[SOUNDING], bank.counts[LATE]) == (0, 0, 1)
 
 
 def test_a_full_voice_table_overflows_or_mutes_those_that_sound() -> None:
@@ -307,10 +340,10 @@ def test_a_full_voice_table_overflows_or_mutes_those_that_sound() -> None:
     events = [Event(5, i % TRACKS, 3, i, 600, 50, 50, 0.1 * i) for i in range(10)]
     bank = Bank(voices=4)
     heard = bank.run(events, [128])
-    assert (bank.counts[VOICES], bank.counts[DROPPED]) == (4, 6)
+    assert (bank.voices, bank.counts[DROPPED]) == (4, 6)
     assert heard.tobytes() == Bank().run(events[:4], [128]).tobytes()
     bank.play(np.zeros((1024, 2 * TRACKS), np.float32), 128)
-    assert bank.counts[VOICES] == 0
+    assert bank.voices == 0
     bank.queue.push(Event(1152, 1, 3, 0, 100, 0, 0))
     out = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(out, 1152)
@@ -329,7 +362,7 @@ def test_a_full_table_loses_what_is_not_due_or_blocks_what_is() -> None:
     out = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(out, 128)
     assert bank.queue.counters.tolist() == [4, 3]
-    assert (bank.counts[VOICES], bank.counts[DROPPED]) == (2, 1)
+    assert (bank.voices, bank.counts[DROPPED]) == (2, 1)
     heard = [out.copy()]
     for frame in (256, 384):
         bank.play(out, frame)
@@ -347,7 +380,7 @@ def test_an_event_that_is_over_takes_a_voice_from_another() -> None:
     bank.run([Event(0, 0, 4, 0, 2500, 0, 0)], [1024])
     bank.queue.push(Event(0, 1, 3, 0, 700, 0, 0))
     bank.play(np.zeros((128, 2 * TRACKS), np.float32), 1024)
-    assert (bank.counts[VOICES], bank.counts[DROPPED], bank.counts[LATE]) == (1, 0, 1)
+    assert (bank.voices, bank.counts[DROPPED], bank.counts[LATE]) == (1, 0, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -375,7 +408,7 @@ def test_the_order_of_arrival_changes_a_bit(seed: int, cuts: set[int], order: Ra
         block = np.zeros((end - begin, 2 * TRACKS), np.float32)
         bank.play(block, begin)
         blocks.append(block)
-        table = bank.voice_ints[: bank.counts[VOICES], [START, TRACK]].tolist()
+        table = list(zip(bank.column(START), bank.column(TRACK), strict=True))
         assert table == sorted(table)
     assert bank.counts[LATE] == 0
     assert np.concatenate(blocks).tobytes() == Bank().run(events, [END]).tobytes()
@@ -389,7 +422,8 @@ def test_events_alike_in_start_and_track_leave_the_order_of_arrival() -> None:
         bank.queue.push(Event(3000, 1, clip, 0, 1, 0, 0))
         bank.queue.push(Event(3000, clip % 2 * 2, 0, 0, 1, 0, 0))
     bank.play(np.zeros((128, 2 * TRACKS), np.float32), 0)
-    rows = [row[:3] for row in bank.voice_ints[:15].tolist()]
+    bank.play(np.zeros((128, 2 * TRACKS), np.float32), 0)
+    rows = list(zip(bank.column(START), bank.column(TRACK), bank.column(CLIP), strict=True))
     assert [clip for start, track, clip in rows if (start, track) == (3000, 1)] == [0, 1, 2, 3, 4]
     assert [row[:2] for row in rows] == sorted(row[:2] for row in rows)
 
@@ -409,7 +443,7 @@ def test_a_track_that_comes_later_has_lost_its_events() -> None:
     bank = Bank()
     bank.lanes_of[2] = -1
     assert not bank.run([Event(0, 2, 4, 0, 2500, 0, 0), Event(300, 2, 3, 0, 700, 0, 0)], [128]).any()
-    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (2, 1)
+    assert (bank.voices, bank.counts[SOUNDING]) == (2, 1)
     bank.lanes_of[2] = 2
     out = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(out, 128)
@@ -427,7 +461,85 @@ def test_a_warm_up_takes_events_or_writes_the_counters() -> None:
     bank.queue.push(Event(never, 0, 3, 0, 700, 0, 0))
     bank.play(np.zeros((128, 2 * TRACKS), np.float32), never)
     assert bank.queue.counters.tolist() == [2, 0]
-    assert not bank.counts.any()
+    assert bank.voices == bank.counts[LATE] == bank.counts[DROPPED] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    start=st.integers(-500, 900),
+    entry=st.integers(-600, 1500),
+    lead=st.integers(1, 2000),
+    cuts=st.sets(st.integers(-999, 1999), max_size=20),
+)
+def test_an_event_that_enters_in_its_middle_starts_over_or_is_late(
+    start: int, entry: int, lead: int, cuts: set[int]
+) -> None:
+    """Heard from its entry on, where that is after its start with a rise of 240 frames; `late` is 0 if it came before.
+
+    Pushed 1 to 2000 frames before it is to be heard, it has the bytes of one quantum in any partition.
+    """
+    event = Event(start, 1, 3, 0, 700, 90, 120, 0.8, 0.3, 0.6, entry)
+    begin = max(start, entry)
+    heard = []
+    for partition in ([-1000, 2000], [-1000, *sorted(cuts), 2000]):
+        bank = Bank()
+        blocks = []
+        pushed = False
+        for frame, end in pairwise(partition):
+            if not pushed and end > begin - lead:
+                bank.queue.push(event)
+                pushed = True
+            out = np.zeros((end - frame, 2 * TRACKS), np.float32)
+            bank.play(out, frame)
+            blocks.append(out)
+        heard.append(np.concatenate(blocks))
+        assert bank.counts[LATE] == 0
+        assert bank.voices == 0
+    assert heard[0].tobytes() == heard[1].tobytes()
+    truth = np.zeros((3000, 2 * TRACKS))
+    truth[start + 1000 : start + 1700] = twin([event._replace(start_frame=0)], 700)
+    truth[: begin + 1000] = 0.0
+    if entry > start:
+        rise = (np.arange(ENTRY_FRAMES) + 0.5)[:, None] / ENTRY_FRAMES
+        truth[begin + 1000 : begin + 1000 + ENTRY_FRAMES] *= rise
+    assert np.max(np.abs(heard[0] - truth)) < 1e-6
+
+
+def test_an_event_that_came_after_its_entry_is_in_time() -> None:
+    """Of entries at 255, 256 and 257 in the quantum from 256 on the first alone is late, and all rise."""
+    ones = np.ones((5000, 2), np.float32)
+    bank = Bank([ones])
+    for track in range(TRACKS):
+        bank.queue.push(Event(100, track, 0, 0, 5000, 0, 0, entry_frame=255 + track))
+    out = np.zeros((128, 2 * TRACKS), np.float32)
+    bank.play(out, 256)
+    assert bank.counts[LATE] == 1
+    assert bank.column(HEARD) == [256, 256, 257]
+    rise = (np.arange(128) + 0.5) / ENTRY_FRAMES
+    assert np.max(np.abs(out[:, 1] - rise)) < 1e-6
+    assert np.array_equal(out[:, 0], out[:, 1])
+    assert np.array_equal(out[1:, 2], out[:-1, 1])
+    assert out[0, 2] == 0.0
+
+
+def test_an_event_that_waits_for_its_entry_is_counted_as_heard() -> None:
+    """Started at 0 with entry 300, an event holds a voice in all quanta of 128 and sounds from the third on."""
+    bank = Bank()
+    bank.queue.push(Event(0, 1, 4, 0, 2500, 0, 0, entry_frame=300))
+    sounding = []
+    for frame in range(0, 512, 128):
+        bank.play(np.zeros((128, 2 * TRACKS), np.float32), frame)
+        sounding.append((int(bank.counts[SOUNDING]), bank.voices))
+    assert sounding == [(0, 1), (0, 1), (1, 1), (1, 1)]
+
+
+def test_an_event_that_may_wait_for_its_entry_is_dropped_from_a_full_table() -> None:
+    """In a table of 1, full until 400, one that has started but enters at 600 waits in the queue, and is not late."""
+    bank = Bank(voices=1)
+    events = [Event(0, 0, 4, 0, 400, 0, 0), Event(0, 1, 4, 0, 2500, 0, 0, entry_frame=600)]
+    heard = bank.run(events, whole(128))
+    assert (bank.counts[LATE], bank.counts[DROPPED]) == (0, 0)
+    assert np.flatnonzero(heard[:, 1]).tolist() == list(range(600, 2500))
 
 
 def test_an_event_in_time_rises_where_it_enters() -> None:
@@ -436,7 +548,7 @@ def test_an_event_in_time_rises_where_it_enters() -> None:
     for start in (1023, 1024, 1100, 9000):
         bank.queue.push(Event(start, 0, 4, 0, 2500, 0, 0))
     bank.play(np.zeros((128, 2 * TRACKS), np.float32), 1024)
-    assert bank.voice_ints[:4, ENTRY].tolist() == [1024, 1024, 1100, 9000]
+    assert bank.column(HEARD) == [1024, 1024, 1100, 9000]
 
 
 def test_a_full_queue_loses_events() -> None:
@@ -473,23 +585,23 @@ def test_an_event_starts_in_the_wrong_quantum() -> None:
     first = bank.run(events, [128])
     assert np.flatnonzero(first[:, 0]).tolist() == [127]
     assert bank.queue.counters.tolist() == [3, 3]
-    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (3, 1)
+    assert (bank.voices, bank.counts[SOUNDING]) == (3, 1)
     second = np.zeros((128, 2 * TRACKS), np.float32)
     bank.play(second, 128)
     assert np.flatnonzero(second[:, 0]).tolist() == list(range(9))
     assert np.flatnonzero(second[:, 1]).tolist() == list(range(10))
-    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (1, 2)
+    assert (bank.voices, bank.counts[SOUNDING]) == (1, 2)
     bank.play(second, 256)
-    assert (bank.counts[VOICES], bank.counts[SOUNDING]) == (1, 0)
+    assert (bank.voices, bank.counts[SOUNDING]) == (1, 0)
 
 
 def test_a_voice_is_held_beyond_its_last_frame() -> None:
     """An event of 700 frames holds its voice until the quantum that plays frame 699 is over, and no longer."""
     bank = Bank()
     bank.run([Event(0, 0, 3, 0, 700, 0, 0)], [699])
-    assert bank.counts[VOICES] == 1
+    assert bank.voices == 1
     bank.play(np.zeros((1, 2 * TRACKS), np.float32), 699)
-    assert bank.counts[VOICES] == 0
+    assert bank.voices == 0
 
 
 def test_frames_run_out_after_years() -> None:
@@ -502,6 +614,62 @@ def test_frames_run_out_after_years() -> None:
     out = np.zeros((4096, 2 * TRACKS), np.float32)
     bank.play(out, late)
     assert out.tobytes() == Bank().run(events, [4096]).tobytes()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 50), at=st.integers(0, 40), more=st.integers(0, 30))
+def test_a_table_that_is_taken_over_loses_voices_or_its_places(seed: int, at: int, more: int) -> None:
+    """Taken over by one of 0 to 30 places more amid 40 events, the bytes go on; the places are each there once."""
+    events = random_events(seed, 40)
+    bank = Bank(voices=40)
+    for event in events:
+        bank.queue.push(event)
+    blocks = []
+    for i, frame in enumerate(range(0, 6000, 150)):
+        if i == at:
+            bank.table, old = VoiceTable(40 + more), bank.table
+            bank.table.take_over(old)
+            bank.counts = bank.table.counts
+        block = np.zeros((150, 2 * TRACKS), np.float32)
+        bank.play(block, frame)
+        blocks.append(block)
+        table = bank.table
+        rows = [row for i in (PLAYING, WAITING, FREE) for row in table.order[i, : table.counts[i]].tolist()]
+        assert sorted(rows) == list(range(len(table)))
+    assert np.concatenate(blocks).tobytes() == Bank().run(events, [END]).tobytes()
+    table.clear()
+    assert sorted(table.order[FREE].tolist()) == list(range(len(table)))
+    assert table.counts.tolist() == [0, 0, len(table), 0, 0, 0, 0]
+
+
+def players(node: Players, queues: tuple[EventQueue, ...], store: ClipStore) -> Processor:
+    params, meters = ParamTable.of([("node", node.params)]), MeterTable.of([("node", node.meters)])
+    maps = params.slot_map, params.memory, meters.slot_map, meters.memory
+    return node.build(BuildContext("node", StreamSpec(48_000, 128), store, queues, InputRing(), *maps))
+
+
+def test_players_read_the_queue_of_another_deck_or_adopt_its_voices() -> None:
+    """Those of queue 1 play what is in it, go on with tracks added, and refuse those of queue 0 or of fewer voices."""
+    store = ClipStore()
+    store.add(0, CLIPS[3])
+    queues = EventQueue(), EventQueue()
+    event = Event(0, 1, 0, 0, 700, 0, 0)
+    queues[1].push(event)
+    out, more = np.zeros((128, 4), np.float32), np.zeros((128, 6), np.float32)
+    mute, heard = (players(Players((0, 1), queue), queues, store) for queue in (0, 1))
+    mute.process((), (out,), 0)
+    assert not out.any()
+    heard.process((), (out,), 0)
+    assert np.array_equal(out[:, [1, 3]], CLIPS[3][:128])
+    heard.heal(0, np.array([False, True, False, True]))
+    new = players(Players((0, 1, 2), 1), queues, store)
+    assert new.can_adopt(heard)
+    assert not new.can_adopt(mute)
+    assert not players(Players((0, 1), 1, voices=64), queues, store).can_adopt(heard)
+    assert not new.may_run_twice
+    new.adopt(heard)
+    new.process((), (more,), 128)
+    assert np.array_equal(more[:, [1, 4]], CLIPS[3][128:256])
 
 
 def test_playing_allocates() -> None:

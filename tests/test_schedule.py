@@ -253,3 +253,16 @@ def test_the_longest_once_sound_does_not_begin_the_finite_form() -> None:
         assert events["door"][0].start_frame == 0
         assert events["owl"][0].start_frame + events["owl"][0].frames <= 8 * RATE_HZ
         assert events["bell"][0].start_frame == 3 * RATE_HZ
+
+
+@pytest.mark.parametrize("end", [1, 3 * RATE_HZ, None])
+def test_a_stream_is_not_what_the_timeline_has_of_its_track(end: int | None) -> None:
+    """Streams and timeline, finite and endless, have the same events of each track before 20 s."""
+    composition = scene(ATMO, *OTHERS)
+    until = 20 * RATE_HZ
+    events = list(takewhile(lambda e: e.start_frame < until, composition.timeline(end)))
+    streams = composition.streams(end)
+    assert list(streams) == list(range(len(OTHERS) + 1))
+    for number, own in streams.items():
+        track_events = list(takewhile(lambda e: e.start_frame < until, own))
+        assert track_events == [e for e in events if e.track == number]

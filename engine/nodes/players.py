@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dsp.playback import DROPPED, LATE, SOUNDING, play
+from dsp.playback import DROPPED, LATE, SOUNDING, VoiceTable, play
 from dsp.units import ms_to_frames
-from engine.events import EVENT_FLOATS, EVENT_INTS
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.params import Param
@@ -16,17 +16,18 @@ TRACK_NUMBERS = 4096
 """Track numbers an event can name; a number stays with its track for as long as the show lasts."""
 
 LATE_ENTRY_MS = 5.0
-"""How long an event that came late, and so enters in its middle, rises."""
+"""How long an event that enters in its middle rises."""
 
 
 @dataclass(frozen=True)
 class Players:
-    """A bank of stereo tracks, one for each of `numbers`, that plays what the event queue names.
+    """A bank of stereo tracks, one for each of `numbers`, that plays what the engine's event queue `queue` names.
 
     `voices` is how many events can sound or wait for their start at once.
     """
 
     numbers: tuple[int, ...]
+    queue: int = 0
     voices: int = 4096
 
     inputs = ()
@@ -43,7 +44,7 @@ class Players:
         return (
             Meter("voices", "", "events that sound now"),
             Meter("dropped", "", "events that were due and found no free voice"),
-            Meter("late", "", "events that arrived after their first frame"),
+            Meter("late", "", "events that arrived after they were to be heard"),
         )
 
     def build(self, ctx: BuildContext) -> "PlayersProcessor":
@@ -54,15 +55,16 @@ class Players:
 class PlayersProcessor(Processor):
     """Voices are in the order of start and track, so sums depend neither on the quantum nor on the arrival."""
 
+    may_run_twice = False
+
     def __init__(self, node: Players, ctx: BuildContext) -> None:
         self._lanes_of = np.full(TRACK_NUMBERS, -1, np.int64)
         self._lanes_of[list(node.numbers)] = np.arange(len(node.numbers))
         self._entry_frames = ms_to_frames(LATE_ENTRY_MS, ctx.spec.rate_hz)
-        self._queue = ctx.events
+        self._number = node.queue
+        self._queue = ctx.queues[node.queue]
         self._clips = ctx.clips
-        self._voice_ints = np.zeros((node.voices, EVENT_INTS + 1), np.int64)
-        self._voice_floats = np.zeros((node.voices, EVENT_FLOATS))
-        self._counts = np.zeros(4, np.int64)
+        self._voices = VoiceTable(node.voices)
         self._meters = ctx.meter("voices"), ctx.meter("dropped"), ctx.meter("late")
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
@@ -74,26 +76,30 @@ class PlayersProcessor(Processor):
             self._queue.counters,
             self._queue.ints,
             self._queue.floats,
-            self._voice_ints,
-            self._voice_floats,
-            self._counts,
+            self._voices.ints,
+            self._voices.floats,
+            self._voices.order,
+            self._voices.counts,
             self._clips.addresses,
             self._clips.frames,
         )
         voices, dropped, late = self._meters
-        voices[0] = self._counts[SOUNDING]
-        dropped[0] = self._counts[DROPPED]
-        late[0] = self._counts[LATE]
+        voices[0] = self._voices.counts[SOUNDING]
+        dropped[0] = self._voices.counts[DROPPED]
+        late[0] = self._voices.counts[LATE]
 
     def reset(self) -> None:
-        self._counts.fill(0)
+        self._voices.clear()
+
+    def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
+        """Do nothing: no lane has a state, and the voices go on."""
 
     def can_adopt(self, old: Processor) -> bool:
-        return isinstance(old, PlayersProcessor) and len(old._voice_ints) <= len(self._voice_ints)
+        if not isinstance(old, PlayersProcessor):
+            return False
+        return old._number == self._number and len(old._voices) <= len(self._voices)
 
     def adopt(self, old: Processor) -> None:
         if isinstance(old, PlayersProcessor):
             # Voices name tracks by number, and a number that is gone is silent: nothing needs translating.
-            self._voice_ints[: len(old._voice_ints)] = old._voice_ints
-            self._voice_floats[: len(old._voice_floats)] = old._voice_floats
-            self._counts[:] = old._counts
+            self._voices.take_over(old._voices)
