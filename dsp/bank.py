@@ -1,7 +1,6 @@
 """Energy of every track in 25 critical bands, smoothed as the ear smooths it."""
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,9 @@ from dsp.vectors import WIDTH, Vector, fma, load, reread, splat, store
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 State = tuple[Vector, Vector, Vector, Vector, Vector]
+Tracks = tuple[Samples, Samples, Samples, Ints, Ints, Ints, Ints, Samples, Floats]
 
 NOISE_BANDWIDTH = math.pi / (2.0 * math.sqrt(2.0))
 """Noise bandwidth of an order-2 Butterworth band-pass over its -3 dB width (1.1107): dividing by it makes the
@@ -33,8 +34,13 @@ AT_ONCE = 5
 H1, S1, H2, S2, SUM = range(5)
 ROWS = 5
 BLOCK = BANDS * ROWS * WIDTH
+TRACKS = (
+    "Tuple((float32[::1], float32[::1], float32[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
+    " float32[:, :, ::1], float64[:, ::1]))"
+)
 
 LIMIT = np.float32(1e6)  # +120 dBFS: a larger sample is a fault, and its square sums could overflow
+INFINITE = np.float32(np.inf)
 HALF = np.float32(0.5)
 ONE = np.float32(1.0)
 ZERO = np.float32(0.0)
@@ -214,6 +220,18 @@ def _close_ranks(slot: Ints, track: Ints, awake: Ints, lanes: Samples, spare: Sa
     awake[0], awake[1] = count, 0
 
 
+@device
+def _rest_infinite(m: Samples, members: Ints, slot: Ints, heard: Samples) -> bool:
+    """Put the tracks of a block to rest whose sums are not finite, and count these as 0; return whether any is."""
+    found = False
+    for b in range(BANDS):
+        total = m[b, SUM * WIDTH :]
+        for lane in range(members.shape[0]):
+            if not total[lane] < INFINITE:
+                total[lane], heard[members[lane]], slot[members[lane]], found = ZERO, ZERO, -1, True
+    return found
+
+
 @kernel(
     "void(float32[:, :, ::1], float64[::1], float64[::1], int64, float32[::1], float32[::1], int64[::1],"
     " int64[::1], int64[::1], int64[::1], float32[:, :, ::1], float64[:, ::1], float32[::1])"
@@ -242,9 +260,11 @@ def smooth_energies(
               control periods since the last sound; spare like lanes, scratch; energy (25, T); loudest (T)
     Units     mean square, full scale 1.0
     State     all but decay, weight and spare; energy `ENERGY_FLOOR` means silence
+    Guards    a sum that is not finite counts as 0, and its track's filters start anew: in the masking, one energy
+              that is no number would spoil every track
     Source    smoothing: ITU-R BS.1387-1
     """
-    tracks = peak.shape[0]
+    tracks, changed = peak.shape[0], awake[1] > 0
     for b in range(BANDS):
         level, a = energy[b], decay[b]
         for t in range(tracks):
@@ -252,6 +272,7 @@ def smooth_energies(
     for block in range((awake[0] + WIDTH - 1) // WIDTH):
         members, count = track[block * WIDTH :], min(WIDTH, awake[0] - block * WIDTH)
         first, run = members[0], _is_run(members, count, heard)
+        changed = _rest_infinite(lanes[block], members[:count], slot, heard) or changed
         for b in range(BANDS):
             level, total, share = energy[b], lanes[block, b, SUM * WIDTH :], weight[b]
             if run:
@@ -263,7 +284,6 @@ def smooth_energies(
                     level[members[lane]] += share * total[lane]
             for lane in range(WIDTH):
                 total[lane] = ZERO
-    changed = awake[1] > 0
     for t in range(tracks):
         silence[t] = 0 if peak[t] > ZERO else silence[t] + 1
         loudest[t] = peak[t]
@@ -274,6 +294,52 @@ def smooth_energies(
             changed = True
     if changed:
         _close_ranks(slot, track, awake, lanes, spare)
+
+
+@kernel(f"void(int64[::1], {TRACKS}, {TRACKS})")
+def take_tracks(mapping: Ints, old: Tracks, new: Tracks) -> None:
+    """Make track i of `new` what track mapping[i] of `old` is, or silent where that is -1; all else is overwritten.
+
+    mapping (T); of both: heard, peak, loudest, silence, slot, track, awake, lanes, energy as in `smooth_energies`.
+    The tracks that are awake get the first slots, in their new order.
+    """
+    old_heard, old_peak, old_loudest, old_silence, old_slot, _, _, old_lanes, old_energy = old
+    heard, peak, loudest, silence, slot, track, awake, lanes, energy = new
+    count = 0
+    for t in range(mapping.shape[0]):
+        s = mapping[t]
+        heard[t] = old_heard[s] if s >= 0 else ZERO
+        peak[t] = old_peak[s] if s >= 0 else ZERO
+        loudest[t] = old_loudest[s] if s >= 0 else ZERO
+        silence[t] = old_silence[s] if s >= 0 else 0
+        slot[t] = -1
+        if s >= 0 and old_slot[s] >= 0:
+            slot[t], track[count] = count, t
+            count += 1
+    awake[0], awake[1] = count, 0
+    for b in range(BANDS):
+        for t in range(mapping.shape[0]):
+            energy[b, t] = old_energy[b, mapping[t]] if mapping[t] >= 0 else ENERGY_FLOOR
+    before, after = old_lanes.reshape(old_lanes.size), lanes.reshape(lanes.size)
+    for cell in range(count // WIDTH * BLOCK, after.shape[0]):
+        after[cell] = ZERO
+    for k in range(count):
+        s = old_slot[mapping[track[k]]]
+        source, place = s // WIDTH * BLOCK + s % WIDTH, k // WIDTH * BLOCK + k % WIDTH
+        for cell in range(0, BLOCK, WIDTH):
+            after[np.uint64(place + cell)] = before[np.uint64(source + cell)]
+
+
+@kernel(f"void(boolean[::1], {TRACKS}, float32[:, :, ::1])")
+def silence_tracks(bad: Flags, bank: Tracks, spare: Samples) -> None:
+    """Return the tracks of a bank, as in `take_tracks`, that are `bad` (T) to silence; `spare` like lanes, scratch."""
+    heard, peak, loudest, silence, slot, track, awake, lanes, energy = bank
+    for t in range(bad.shape[0]):
+        if bad[t]:
+            heard[t], peak[t], loudest[t], silence[t], slot[t] = ZERO, ZERO, ZERO, 0, -1
+            for b in range(BANDS):
+                energy[b, t] = ENERGY_FLOOR
+    _close_ranks(slot, track, awake, lanes, spare)
 
 
 class BarkBank:
@@ -320,6 +386,10 @@ class BarkBank:
         """float64[25, T], mean square of each track's mono sum in each band, smoothed."""
         self.peak = np.zeros(tracks, np.float32)
         """float32[T], largest absolute value of each track's mono sum in the last control period."""
+        self._state: Tracks = (
+            *(self._heard, self._peak, self.peak, self._silence),
+            *(self._slot, self._track, self._awake, self._lanes, self.energy),
+        )
 
     @property
     def awake(self) -> int:
@@ -363,8 +433,7 @@ class BarkBank:
 
     def reset(self) -> None:
         """Return to silence."""
-        arrays: tuple[npt.NDArray[Any], ...] = self._lanes, self._awake, *self._per_track()
-        for array in arrays:
+        for array in self._state:
             array.fill(0)
         self._slot.fill(-1)
         self.energy.fill(ENERGY_FLOOR)
@@ -372,21 +441,10 @@ class BarkBank:
     def adopt(self, old: "BarkBank", mapping: Ints) -> None:
         """Continue, within the control period, as old track mapping[i] in track i; -1 starts silent.
 
-        Both banks must have the same rate and control period.
+        `mapping` is int64[T]. Both banks must have the same rate and control period. Allocates nothing.
         """
-        self.reset()
-        kept = np.flatnonzero(mapping >= 0)
-        for new_array, old_array in zip(self._per_track(), old._per_track(), strict=True):
-            new_array[kept] = old_array[mapping[kept]]
-        self.energy[:, kept] = old.energy[:, mapping[kept]]
-        kept = kept[old._slot[mapping[kept]] >= 0]
-        mine, theirs = np.arange(len(kept)), old._slot[mapping[kept]]
-        rows = (-1, BANDS, ROWS, WIDTH)
-        new_lanes, old_lanes = self._lanes.reshape(rows), old._lanes.reshape(rows)
-        new_lanes[mine // WIDTH, :, :, mine % WIDTH] = old_lanes[theirs // WIDTH, :, :, theirs % WIDTH]
-        self._slot[kept] = mine
-        self._track[mine] = kept
-        self._awake[:] = len(kept), 0
+        take_tracks(mapping, old._state, self._state)
 
-    def _per_track(self) -> tuple[npt.NDArray[Any], ...]:
-        return self._heard, self._peak, self._silence, self.peak
+    def reset_tracks(self, bad: Flags) -> None:
+        """Return the tracks that are marked in bool[T] to silence; all others go on, bit for bit."""
+        silence_tracks(bad, self._state, self._spare)

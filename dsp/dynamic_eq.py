@@ -6,7 +6,6 @@ its cover (`dsp.svf.cover`). Bells are in series, so the track keeps the product
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,9 @@ from dsp.svf import bell, bell_covers, bell_shapes, permitted_share, scaled_sect
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+Tracks = tuple[Floats, Floats, Floats, Samples, Ints, Samples, Bytes, Samples, Ints]
 
 Q = 1.0
 AGILITY = 2
@@ -28,6 +30,10 @@ DB_PER_NEPER = 10.0 / math.log(10.0)
 SHORTEST_S = 1e-6
 
 ZERO = np.float32(0.0)
+TRACKS = (
+    "Tuple((float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1], int64[:, ::1], float32[::1],"
+    " uint8[::1], float32[:, :, ::1], int64[::1]))"
+)
 
 
 @device
@@ -108,7 +114,7 @@ def steer_bells(
     ends: Samples,
     lanes: Samples,
     working: Ints,
-    busy: npt.NDArray[np.uint8],
+    busy: Bytes,
     places: Ints,
     products: Floats,
     scratch: Floats,
@@ -224,6 +230,65 @@ def multiply_kept(held: Ints, removed: Floats, centre_covers: Floats, kept: Floa
                     kept[b, t] *= 1.0 - u * row[b]
 
 
+@device
+def _idle(t: int, eq: Tracks) -> None:
+    """Make the bells of one track idle."""
+    curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes, _ = eq
+    reduction_db[t], busy[t] = ZERO, 0
+    for b in range(BANDS):
+        curve_db[t, b] = 0.0
+    for k in range(held.shape[1]):
+        depth_db[t, k], removed[t, k], ends[t, k], held[t, k] = 0.0, 0.0, ZERO, 0
+        for side in range(2):
+            at = side * busy.shape[0] + t
+            m, lane = lanes[at // LANES, k], at % LANES
+            for row in range(ROWS):
+                m[row * LANES + lane] = ZERO
+
+
+@kernel(f"void(int64[::1], {TRACKS}, {TRACKS})")
+def take_bells(mapping: Ints, old: Tracks, new: Tracks) -> None:
+    """Give track i of `new` the bells of track mapping[i] of `old`, or idle ones where that is -1.
+
+    Shapes    mapping (T); of both: curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes and working, as
+              in `steer_bells`, of as many bells; those of `new` are overwritten
+    """
+    old_curve, old_depth, old_removed, old_ends, old_held, old_reduction, old_busy, old_lanes, old_working = (
+        old
+    )
+    curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes, working = new
+    tracks, old_tracks = busy.shape[0], old_busy.shape[0]
+    working[:] = 0
+    for t in range(tracks):
+        s = mapping[t]
+        if s < 0:
+            _idle(t, new)
+            continue
+        reduction_db[t], busy[t] = old_reduction[s], old_busy[s]
+        for b in range(BANDS):
+            curve_db[t, b] = old_curve[s, b]
+        for k in range(held.shape[1]):
+            depth_db[t, k], removed[t, k] = old_depth[s, k], old_removed[s, k]
+            ends[t, k], held[t, k] = old_ends[s, k], old_held[s, k]
+        for side in range(2):
+            place, source = side * tracks + t, side * old_tracks + s
+            block, lane = place // LANES, place % LANES
+            for k in range(held.shape[1]):
+                m, n = lanes[block, k, lane:], old_lanes[source // LANES, k, source % LANES :]
+                for row in range(ROWS):
+                    m[row * LANES] = n[row * LANES]
+            if busy[t]:
+                working[block] = max(working[block], old_working[source // LANES])
+
+
+@kernel(f"void(boolean[::1], {TRACKS})")
+def idle_bells(bad: Flags, eq: Tracks) -> None:
+    """Make all bells idle of the tracks that are `bad` (T) of an EQ, as in `take_bells`."""
+    for t in range(bad.shape[0]):
+        if bad[t]:
+            _idle(t, eq)
+
+
 class DynamicEq:
     """The bells of a bank of tracks.
 
@@ -263,6 +328,10 @@ class DynamicEq:
         """float64[T, K], dB, >= 0: how deep each bell cuts at its centre at the end of the control period."""
         self.reduction_db = np.zeros(tracks, np.float32)
         """float32[T], dB, <= 0: the deepest combined cut of each track at a band centre, at that time."""
+        self._state: Tracks = (
+            *(self._curve_db, self.depth_db, self._removed, self._ends, self.band),
+            *(self.reduction_db, self._busy, self._lanes, self._working),
+        )
 
     @property
     def cut_db(self) -> Samples:
@@ -316,28 +385,18 @@ class DynamicEq:
         """Filter float32[n, 2 T] x into y, frames `passed` to `passed` + n of the control period."""
         filter_bells(x, y, passed, self._lanes, self._working, self._z)
 
-    def _per_track(self) -> tuple[npt.NDArray[Any], ...]:
-        levels = self.depth_db, self.reduction_db
-        return self._curve_db, self._removed, self._ends, self._busy, self.band, *levels
-
     def reset(self) -> None:
         """Make every bell idle."""
-        for array in (*self._per_track(), self._lanes, self._working):
+        for array in self._state:
             array.fill(0)
+
+    def reset_tracks(self, bad: Flags) -> None:
+        """Make the bells of the tracks idle that are marked in bool[T]; all others go on, bit for bit."""
+        idle_bells(bad, self._state)
 
     def adopt(self, old: "DynamicEq", mapping: Ints) -> None:
         """Continue, within the control period, with the bells of old track mapping[i] in track i; -1 starts idle.
 
-        Both must have the same rate and control period.
+        `mapping` is int64[T]. Both must have the same rate, control period, Q and number of bells. Allocates nothing.
         """
-        self.reset()
-        kept = np.flatnonzero(mapping >= 0)
-        theirs = mapping[kept]
-        mine = np.concatenate([kept, self.tracks + kept])
-        others = np.concatenate([theirs, old.tracks + theirs])
-        rows = (-1, self.bells, ROWS, LANES)
-        new_lanes, old_lanes = self._lanes.reshape(rows), old._lanes.reshape(rows)
-        new_lanes[mine // LANES, :, :, mine % LANES] = old_lanes[others // LANES, :, :, others % LANES]
-        for new_array, old_array in zip(self._per_track(), old._per_track(), strict=True):
-            new_array[kept] = old_array[theirs]
-        self._working[mine[self._busy[mine % self.tracks] > 0] // LANES] = self.bells
+        take_bells(mapping, old._state, self._state)

@@ -20,6 +20,7 @@ from dsp.jit import device, kernel
 Floats = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 HOPELESS_DB = 20.0
 """Masker-to-signal ratio from which on a cut of a few dB uncovers nothing."""
@@ -251,6 +252,15 @@ def demand_cuts(
                 target_db[j, b] = -cut_db if energy[b, j] > quiet[b] else 0.0
 
 
+@kernel("void(int64[::1], float32[:, ::1], float32[:, ::1])")
+def take_rows(mapping: Ints, old: Samples, new: Samples) -> None:
+    """Fill row i of `new` (T, 25) with row mapping[i] of `old`, or with 0 where that is -1."""
+    for t in range(mapping.shape[0]):
+        s, row = mapping[t], new[t]
+        for b in range(row.shape[0]):
+            row[b] = old[s, b] if s >= 0 else ZERO
+
+
 class Masking:
     """The demand on every track of a bank, from its band energies and the tracks' importances.
 
@@ -311,3 +321,15 @@ class Masking:
             self._sums,
             self.target_db,
         )
+
+    def reset(self) -> None:
+        """Ask for no cuts."""
+        self.target_db.fill(0.0)
+
+    def reset_tracks(self, bad: Flags) -> None:
+        """Ask for no cuts of the tracks marked in bool[T]."""
+        np.copyto(self.target_db, 0.0, where=bad[:, None])
+
+    def adopt(self, old: "Masking", mapping: Ints) -> None:
+        """Ask of track i what was asked of old track mapping[i], of -1 nothing; importances are not taken over."""
+        take_rows(mapping, old.target_db, self.target_db)

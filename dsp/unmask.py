@@ -13,6 +13,9 @@ from dsp.jit import kernel
 from dsp.masking import Masking
 
 Samples = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 MAX_CUT_DB = 6.0
 PERIOD_S = 256 / 48000
@@ -38,11 +41,30 @@ def blend_removed(x: Samples, y: Samples, passed: int, start: float, slope: floa
             out[lane] = out[lane] + d * (sample - np.float32(2.0) * out[lane])
 
 
+@kernel("void(int64[::1], float64[:, ::1], float64[:, ::1], float64)")
+def take_columns(mapping: Ints, old: Floats, new: Floats, empty: float) -> None:
+    """Fill column i of `new` (25, T) with column mapping[i] of `old`, or with `empty` where that is -1."""
+    for b in range(new.shape[0]):
+        source, target = old[b], new[b]
+        for t in range(mapping.shape[0]):
+            target[t] = source[mapping[t]] if mapping[t] >= 0 else empty
+
+
+@kernel("boolean(int64[::1], int64)")
+def is_mapping(mapping: Ints, old_tracks: int) -> bool:
+    """Say whether every entry is the number of one of `old_tracks` tracks, or -1."""
+    fits = True
+    for source in mapping:
+        fits = fits and -1 <= source < old_tracks
+    return fits
+
+
 class Unmask:
     """Unmasking of T stereo tracks: 25 band energies, demand by importance, up to K bells per track.
 
-    Control runs on a fixed grid of 5.33 ms, counted in whole frames from the first one: what a period measured
-    steers the bells during the next. So the output does not depend, in a single bit, on the quantum.
+    Control runs on a fixed grid of 5.33 ms, counted in whole frames from the first one, or from where `align`
+    says: what a period measured steers the bells during the next. So the output does not depend, in a single bit, on
+    the quantum.
 
     All state is preallocated; `process` adds no latency and never boosts. With `amount` 0 the bells release
     and every track then passes bit for bit; detection runs on, so that turning it up acts at once and the cost
@@ -110,6 +132,16 @@ class Unmask:
         """float32[T, 25], dB, <= 0: the combined cut at the band centres, at the end of the control period."""
         return self._eq.cut_db
 
+    def align(self, frame: int) -> None:
+        """Count from frame 0 of a transport whose `frame` comes next; only before the first frame does it matter.
+
+        The grid, and the moments that are shown, then lie where they would if the sound had begun at frame 0.
+        """
+        if self._fresh:
+            self._periods, self._passed = divmod(
+                frame % (SHOWN_PERIODS * self.period_frames), self.period_frames
+            )
+
     def process(self, x: Samples, y: Samples, key: Samples | None = None) -> None:
         """Unmask float32[n, 2 T] x into y, n at most `quantum_frames`; x and y must not overlap.
 
@@ -172,7 +204,7 @@ class Unmask:
     def reset(self) -> None:
         """Return to silence with idle bells; settings stay."""
         self._bank.reset()
-        self._masking.target_db.fill(0.0)
+        self._masking.reset()
         self._eq.reset()
         self._passed = self._periods = 0
         self._delta_from = self._delta_to = 0.0
@@ -180,25 +212,35 @@ class Unmask:
         self.shown_energy.fill(0.0)
         self.shown_kept.fill(1.0)
 
+    def reset_tracks(self, bad: Flags) -> None:
+        """Return the tracks marked in bool[T] to silence with idle bells; all others go on, bit for bit.
+
+        Allocates nothing.
+        """
+        self._bank.reset_tracks(bad)
+        self._masking.reset_tracks(bad)
+        self._eq.reset_tracks(bad)
+        np.copyto(self.shown_energy, 0.0, where=bad)
+        np.copyto(self.shown_kept, 1.0, where=bad)
+
     def adopt(self, old: "Unmask", mapping: npt.ArrayLike) -> None:
         """Continue with the filters, energies and bells of old track mapping[i] in track i; -1 starts silent.
 
         The control grid goes on where it was. Settings and importances are not taken over. Not while either of
-        the two processes.
+        the two processes. Allocates nothing if the mapping is int64[T]; its cost is that of moving 1.7 KB per track.
         """
-        source = np.asarray(mapping, dtype=np.int64)
+        source = np.ascontiguousarray(mapping, dtype=np.int64)
         if (old.rate_hz, old.bells, old._eq.q) != (self.rate_hz, self.bells, self._eq.q):
             raise ValueError("only a stage of the same rate and bells can be adopted")
-        if source.shape != (self.tracks,) or source.max() >= old.tracks or source.min() < -1:
+        if source.shape != (self.tracks,) or not is_mapping(source, old.tracks):
             raise ValueError(f"the mapping must hold {self.tracks} old track numbers or -1")
-        self.reset()
         self._bank.adopt(old._bank, source)
+        self._masking.adopt(old._masking, source)
         self._eq.adopt(old._eq, source)
         self._passed, self._periods = old._passed, old._periods
         self._delta_from, self._delta_to, self._fresh = old._delta_from, old._delta_to, old._fresh
-        kept = np.flatnonzero(source >= 0)
-        self.shown_energy[:, kept] = old.shown_energy[:, source[kept]]
-        self.shown_kept[:, kept] = old.shown_kept[:, source[kept]]
+        take_columns(source, old.shown_energy, self.shown_energy, 0.0)
+        take_columns(source, old.shown_kept, self.shown_kept, 1.0)
         self.shown = old.shown
 
 

@@ -260,6 +260,72 @@ def test_adopted_tracks_differ_from_their_own_past(passed: int) -> None:
     assert np.all(new.energy[:, ~kept] == ENERGY_FLOOR)
 
 
+def poison(bank: BarkBank, track: int) -> None:
+    """Make the filter states of one track, which is awake, no numbers."""
+    slot = bank._slot[track]
+    bank._lanes.reshape(-1, BANDS, SUM + 1, WIDTH)[slot // WIDTH, :, :, slot % WIDTH] = np.nan
+
+
+@pytest.mark.parametrize("passed", [0, 100, 255])
+def test_reset_of_some_tracks_disturbs_the_others(passed: int) -> None:
+    """Of 40 tracks, some resting, 5 are poisoned and reset within a period: the others' bits are those of before.
+
+    The 5 read as in a bank that hears nothing before that frame, bit for bit; a reset track that rests stays so.
+    """
+    bank, twin, fresh = (BarkBank(40, 48000, 256) for _ in range(3))
+    x = noise(256 * 250, 40)
+    ended = np.arange(1, 40, 3)
+    x[256:, ended] = x[256:, 40 + ended] = 0.0
+    for b in (bank, twin):
+        run(b, x[: 256 * 200], 256)
+        b.filter(x[256 * 200 :][:passed], 0)
+    assert bank.awake == 27
+    bad = np.zeros(40, np.bool_)
+    bad[[0, 5, 18, 39]] = True
+    for poisoned in np.flatnonzero(bad):
+        poison(bank, int(poisoned))
+    bad[4] = True
+    bank.reset_tracks(bad)
+    assert bank.awake == 23
+    assert np.all(np.isfinite(bank._lanes))
+    assert np.all(bank.energy[:, bad] == ENERGY_FLOOR)
+    for b in (bank, twin, fresh):
+        b.filter(x[256 * 200 + passed : 256 * 201], passed)
+        b.smooth()
+        run(b, x[256 * 201 :], 256)
+    assert bank.awake == 27
+    for track in range(40):
+        truth = fresh if bad[track] else twin
+        assert np.array_equal(bank.energy[:, track], truth.energy[:, track])
+    assert np.array_equal(bank.peak, twin.peak)
+
+
+def test_state_that_is_no_number_spoils_other_tracks() -> None:
+    """At the end of the period all energies are finite, the other tracks' bit-equal to before.
+
+    The track wakes at its next sound; 1 s later its energies are right to 1e-3.
+    """
+    x = noise(256 * 200, 20)
+    for bad in (3, 19):
+        bank, twin = BarkBank(20, 48000, 256), BarkBank(20, 48000, 256)
+        others = np.arange(20) != bad
+        for b in (bank, twin):
+            run(b, x[: 256 * 10], 256)
+            b.filter(x[:100], 0)
+        poison(bank, bad)
+        for b in (bank, twin):
+            b.filter(x[100:256], 100)
+            b.smooth()
+        assert np.all(np.isfinite(bank.energy))
+        assert bank.awake == 19
+        assert np.array_equal(bank.energy[:, others], twin.energy[:, others])
+        for b in (bank, twin):
+            run(b, x, 256)
+        assert bank.awake == 20
+        assert np.array_equal(bank.energy[:, others], twin.energy[:, others])
+        assert bank.energy[:, bad] == pytest.approx(twin.energy[:, bad], rel=1e-3)
+
+
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 def test_band_powers_of_pink_noise_differ_from_welch(rate_hz: int) -> None:
     """Mean energies of 8 s of 1/f noise equal Welch's spectrum under the band's response, to 0.2 dB."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsp.bark import BANDS, CENTRES_HZ
-from dsp.bells import H
+from dsp.bells import LANES, ROWS, H
 from dsp.dynamic_eq import DynamicEq, Q
 from dsp.svf import bell, bell_response, cover, scan_covers, scan_margin
 
@@ -392,3 +392,84 @@ def test_silence_makes_denormals_in_a_bell() -> None:
         run(eq, np.zeros((480, 2), np.float32), target_db)
         state = np.abs(eq._lanes[:, :, H:])
         assert np.all((state == 0) | (state > np.finfo(np.float32).tiny))
+
+
+def begun(tracks: int, seed: int) -> tuple[DynamicEq, Samples, Samples]:
+    """Return an EQ in the 100th frame of its 30th period, the targets of that period and its sound."""
+    eq, target_db, x = (
+        DynamicEq(tracks, 48000, 256),
+        random_targets(np.random.default_rng(seed), tracks),
+        noise(256, tracks),
+    )
+    target_db[::3] = 0.0
+    for _ in range(30):
+        eq.steer(target_db, 6.0, 0.02, 0.2)
+        eq.filter(x, np.empty_like(x), 0)
+    eq.steer(target_db, 6.0, 0.02, 0.2)
+    eq.filter(x[:100], np.empty_like(x[:100]), 0)
+    return eq, target_db, x
+
+
+def go_on(eq: DynamicEq, target_db: Samples, x: Samples) -> Samples:
+    """Return the rest of the period, and five more."""
+    y = np.empty((6 * 256, x.shape[1]), np.float32)
+    eq.filter(x[100:], y[100:256], 100)
+    for n in range(256, len(y), 256):
+        eq.steer(target_db, 6.0, 0.02, 0.2)
+        eq.filter(x, y[n : n + 256], 0)
+    return y[100:]
+
+
+@pytest.mark.parametrize(("before", "now"), [(40, 45), (45, 40), (16, 16), (8, 9), (9, 8)])
+def test_adopted_tracks_differ_from_their_own_past(before: int, now: int) -> None:
+    """Tracks that go on elsewhere, within a period, give the very bits of where they stood; new ones pass untouched.
+
+    So do their depths, curves and cuts; whatever worked in the adopting EQ before is gone.
+    """
+    old, old_target_db, old_x = begun(before, 1)
+    new, target_db, x = begun(now, 2)
+    numbers = np.random.default_rng(now).permutation(max(before, now))[:now]
+    mapping = np.where(numbers < before, numbers, -1)
+    mapping[now // 2] = -1
+    kept = np.flatnonzero(mapping >= 0)
+    theirs = mapping[kept]
+    new.adopt(old, mapping)
+    assert np.array_equal(new.cut_db[kept], old.cut_db[theirs])
+    assert np.array_equal(new.reduction_db[kept], old.reduction_db[theirs])
+    target_db[:] = 0.0
+    target_db[kept] = old_target_db[theirs]
+    x[:, np.r_[kept, now + kept]] = old_x[:, np.r_[theirs, before + theirs]]
+    y, truth = go_on(new, target_db, x), go_on(old, old_target_db, old_x)
+    assert np.array_equal(y[:, np.r_[kept, now + kept]], truth[:, np.r_[theirs, before + theirs]])
+    assert np.array_equal(new.depth_db[kept], old.depth_db[theirs])
+    fresh = np.flatnonzero(np.r_[mapping, mapping] < 0)
+    assert np.array_equal(y[:156, fresh], x[100:, fresh])
+    assert np.all(new.depth_db[mapping < 0] == 0.0)
+    assert new.depth_db[kept].max() > 1.0
+
+
+def test_reset_of_some_tracks_disturbs_the_others() -> None:
+    """Of 20 tracks 3 are poisoned and reset within a period: the others' bits are those of before.
+
+    The 3 pass untouched until the period ends, and then give the bits of fresh bells.
+    """
+    (eq, target_db, x), (twin, _, _) = begun(20, 1), begun(20, 1)
+    fresh = DynamicEq(20, 48000, 256)
+    bad = np.zeros(20, np.bool_)
+    bad[[1, 7, 19]] = True
+    lanes, others = np.flatnonzero(np.r_[bad, bad]), np.flatnonzero(~np.r_[bad, bad])
+    blocks = eq._lanes.reshape(-1, eq.bells, ROWS, LANES)
+    blocks[lanes // LANES, :, H // LANES :, lanes % LANES] = np.nan
+    y = np.empty_like(x[:1])
+    eq.filter(x[:1], y, 100)
+    assert np.all(np.isnan(y[0, lanes]))
+    twin.filter(x[:1], y, 100)
+    eq.reset_tracks(bad)
+    assert np.all(eq.depth_db[bad] == 0.0)
+    assert np.all(eq.cut_db[bad] == 0.0)
+    assert np.all(eq.reduction_db[bad] == 0.0)
+    z, truth, first = (go_on(e, target_db, x) for e in (eq, twin, fresh))
+    assert np.array_equal(z[:, others], truth[:, others])
+    assert np.array_equal(z[:156, lanes], x[100:, lanes])
+    assert np.array_equal(z[156:, lanes], first[156:, lanes])
+    assert not np.array_equal(truth[156:, lanes], first[156:, lanes])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsp.bark import BANDS
 from dsp.unmask import MAX_CUT_DB
@@ -78,6 +79,7 @@ class UnmaskProcessor(Processor):
         self._shown = ctx.meter("shown")
         self._stage = UnmaskStage(len(node.tracks), ctx.spec.rate_hz, ctx.spec.quantum_frames)
         self._sources = np.zeros(len(node.tracks), np.int64)
+        self._bad = np.zeros(len(node.tracks), np.bool_)
         self.reset()
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
@@ -89,12 +91,11 @@ class UnmaskProcessor(Processor):
         stage.delta = float(self._delta[0])
         np.copyto(stage.importance, self._importance)
         np.copyto(stage.yielding, self._yield)
+        stage.align(frame)
         stage.process(ins[0], outs[0])
         self._reduction_db[:] = stage.reduction_db
         if self._shown[0] != stage.shown:
-            np.copyto(self._energy, stage.shown_energy)
-            np.copyto(self._kept, stage.shown_kept)
-            self._shown[0] = stage.shown
+            self._show()
 
     def reset(self) -> None:
         self._stage.reset()
@@ -102,6 +103,12 @@ class UnmaskProcessor(Processor):
         self._energy.fill(0.0)
         self._kept.fill(1.0)
         self._shown.fill(0.0)
+
+    def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
+        tracks = len(self._bad)
+        np.logical_or(lanes[:tracks], lanes[tracks:], out=self._bad)
+        self._stage.reset_tracks(self._bad)
+        self._show()
 
     def can_adopt(self, old: Processor) -> bool:
         if not isinstance(old, UnmaskProcessor) or old._stage.rate_hz != self._stage.rate_hz:
@@ -114,3 +121,10 @@ class UnmaskProcessor(Processor):
     def adopt(self, old: Processor) -> None:
         if isinstance(old, UnmaskProcessor):
             self._stage.adopt(old._stage, self._sources)
+            self._show()
+
+    def _show(self) -> None:
+        self._reduction_db[:] = self._stage.reduction_db
+        np.copyto(self._energy, self._stage.shown_energy)
+        np.copyto(self._kept, self._stage.shown_kept)
+        self._shown[0] = self._stage.shown
