@@ -90,16 +90,17 @@ def apply_gains(
 
 
 class LaneRamp:
-    """The gains of a bank of lanes, each with a linear ramp of `ramp_frames` to its latest target."""
+    """The gains of a bank of lanes, each with a linear ramp of `ramp_frames` to its latest target.
+
+    `table` (4, lanes) holds the four state arrays as its rows, for kernels that take them as one.
+    """
 
     def __init__(self, lanes: int, ramp_frames: int, initial: float | npt.NDArray[np.float32] = 1.0) -> None:
         if not 1 <= ramp_frames <= MAX_RAMP_FRAMES:
             raise ValueError(f"ramp_frames is {ramp_frames}; it must be 1 to {MAX_RAMP_FRAMES}")
         self.ramp_frames = ramp_frames
-        self.current = np.zeros(lanes, np.float32)
-        self.target = np.zeros(lanes, np.float32)
-        self.step = np.zeros(lanes, np.float32)
-        self.left = np.zeros(lanes, np.float32)
+        self.table = np.zeros((4, lanes), np.float32)
+        self.current, self.target, self.step, self.left = self.table
         self.jump_to(initial)
 
     def jump_to(self, values: float | npt.NDArray[np.float32]) -> None:

@@ -12,6 +12,10 @@ from scipy import signal
 
 from dsp.limiter import Limiter
 from dsp.true_peak import TAPS, phase_taps
+from engine.errors import GraphError
+from engine.nodes import Limiter as LimiterNode
+from tests.test_nodes import Bench
+from tests.test_nodes import build as build_node
 
 RATE = 48_000
 CEILING = 10 ** (-1 / 20)
@@ -271,3 +275,183 @@ def test_limiting_allocates_nothing() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1024
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    level_db=st.floats(-20.0, 60.0),
+    density=st.floats(0.001, 1.0),
+    ceilings=st.lists(st.floats(-12.0, 0.0), min_size=1, max_size=12),
+    every=st.sampled_from([16, 128, 1024]),
+)
+def test_no_sample_passes_the_ceiling_while_it_moves(
+    seed: int, level_db: float, density: float, ceilings: list[float], every: int
+) -> None:
+    """Turned again in the middle of its 20 ms: |y| at most the ceiling when it was looked at, 71 frames ago."""
+    rng = np.random.default_rng(seed)
+    frames = every * len(ceilings) + 2400
+    x = rng.standard_normal((frames, 2)) * 10 ** (level_db / 20) * (rng.random((frames, 1)) < density)
+    limiter = Limiter(RATE)
+    late = limiter.latency_frames
+    ago = late - 12
+    start = target = now = 10 ** (-1 / 20)
+    begun, line, pieces = -960, [], []
+    for i, ceiling_db in enumerate(ceilings):
+        limiter.set_ceiling(ceiling_db)
+        stop = every * (i + 1) if i + 1 < len(ceilings) else frames
+        piece = np.empty((stop - every * i, 2), np.float32)
+        limiter.process(np.ascontiguousarray(x[every * i : stop], np.float32), piece)
+        pieces.append(piece)
+        wanted = 10 ** (ceiling_db / 20)
+        if wanted != target:
+            start, target, begun = now, wanted, every * i
+        line += [start + (target - start) * min(1.0, (n + 1 - begun) / 960) for n in range(every * i, stop)]
+        now = line[-1]
+    y = np.abs(np.concatenate(pieces)).max(axis=1)
+    # The ramp counts in float32.
+    assert (y[ago:] <= np.array(line)[:-ago] * (1 + 1e-6)).all()
+    assert y[:late].max() == 0.0
+
+
+@pytest.mark.parametrize("quantum", [16, 128, 1024])
+@pytest.mark.parametrize("kind", ["noise to 20 kHz", "bass", "5000"])
+def test_the_true_peak_stays_near_a_ceiling_that_moves(kind: str, quantum: int) -> None:
+    """-1, -12, 0, -12 dBTP, 0.1 s each, programme far too loud: at most 0.3 dB above the higher of old and new."""
+    n = np.arange(4 * 4800 // quantum * quantum)
+    if kind == "noise to 20 kHz":
+        white = np.random.default_rng(2).standard_normal((len(n), 2))
+        x = 2 * signal.lfilter(signal.firwin(255, 20_000, fs=RATE), 1.0, white, axis=0)
+    else:
+        x = 3 * np.sin(2 * np.pi * (60 if kind == "bass" else 5000) * n / RATE)[:, None] * [1.0, 0.7]
+    limiter, turns = (
+        Limiter(RATE),
+        {4800 // quantum * quantum * i: db for i, db in ((1, -12), (2, 0), (3, -12))},
+    )
+    limit_db, now_db = np.full(len(n), -1.0), -1.0
+    y = np.empty((len(n), 2), np.float32)
+    for first in range(0, len(n), quantum):
+        if first in turns:
+            limiter.set_ceiling(turns[first])
+            limit_db[first:] = turns[first]
+            # A peak of the way is one of the old ceiling, at most.
+            limit_db[first : first + 960 + limiter.latency_frames + 12] = max(now_db, turns[first])
+            now_db = turns[first]
+        block = np.ascontiguousarray(x[first : first + quantum], np.float32)
+        limiter.process(block, y[first : first + quantum])
+    fine = np.abs(signal.resample_poly(y.astype(np.float64), 16, 1, axis=0, window=("kaiser", 14.0))).max(
+        axis=1
+    )
+    # The end is cut off, which has peaks that no limiter has seen.
+    excess_db = 20 * np.log10(fine.reshape(-1, 16).max(axis=1) + 1e-9) - limit_db
+    assert excess_db[:-24].max() <= 0.3
+
+
+def ceiling_turned(
+    x: npt.NDArray[np.float32], quantum: int, every: int, seed: int
+) -> npt.NDArray[np.float32]:
+    rng, limiter, y = np.random.default_rng(seed), Limiter(RATE), np.empty_like(x)
+    for first in range(0, len(x), quantum):
+        if first and first % every == 0:
+            limiter.set_ceiling([-12.0, 0.0][first // every % 2] if not seed else rng.uniform(-12.0, 0.0))
+        limiter.process(x[first : first + quantum], y[first : first + quantum])
+    return y
+
+
+@pytest.mark.parametrize("quantum", [16, 128, 1024])
+@pytest.mark.parametrize(
+    ("every", "seed"), [(9216, 0), (1024, 1), (1024, 2)], ids=["to and fro", "storm", "storm 2"]
+)
+def test_a_ceiling_that_moves_steps(every: int, seed: int, quantum: int) -> None:
+    """100 Hz at 0.5 from -12 to 0 dBTP and back: no second difference 1e-3 above the sine's own 9e-5."""
+    x = (
+        (0.5 * np.sin(2 * np.pi * 100 * np.arange(46_080) / RATE))[:, None]
+        .repeat(2, axis=1)
+        .astype(np.float32)
+    )
+    y = ceiling_turned(x, quantum, every, seed)
+    assert np.isfinite(y).all()
+    assert np.abs(np.diff(y[480:].astype(np.float64), 2, axis=0)).max() < 9e-5 + 1e-3
+    assert np.abs(y - np.roll(x, Limiter(RATE).latency_frames, axis=0)).max() > 0.1
+
+
+@pytest.mark.parametrize("quantum", [16, 128, 1024])
+def test_a_ceiling_that_moves_under_noise_bursts_steps(quantum: int) -> None:
+    """-12, 0, -12 dBTP: the gain bends by no more than 1e-3 above what it does at either ceiling that stands still."""
+    rng = np.random.default_rng(3)
+    noise = rng.uniform(0.1, 0.5, (46_080, 2)) * rng.choice([-1.0, 1.0], (46_080, 2))
+    x = (noise * np.where(np.arange(46_080) // 2400 % 2, 1.0, 0.1)[:, None]).astype(np.float32)
+    late = Limiter(RATE).latency_frames
+
+    def bend(y: npt.NDArray[np.float32]) -> float:
+        gain = y[late:].astype(np.float64) / x[:-late]
+        return float((np.abs(np.diff(gain, 2, axis=0)) * np.abs(x[1 : -late - 1])).max())
+
+    own = max(bend(limit(Limiter(RATE, ceiling_db), x, [128])) for ceiling_db in (-12.0, -6.0, 0.0))
+    assert bend(ceiling_turned(x, quantum, 9216, 0)) < own + 1e-3
+
+
+def test_a_ceiling_set_to_what_it_is_changes_a_bit() -> None:
+    """Set to its own value at every block, in the middle of heavy limiting: bit-equal to one left alone."""
+    x, limiter = noise(9000, 1.0), Limiter(RATE, -3.3)
+    y = np.empty_like(x)
+    for first in range(0, len(x), 100):
+        limiter.set_ceiling(-3.3)
+        limiter.process(x[first : first + 100], y[first : first + 100])
+    assert np.array_equal(y, limit(Limiter(RATE, -3.3), x, [128]))
+
+
+def test_a_limiter_that_is_replaced_begins_anew() -> None:
+    """One of another release and ceiling goes on with the gain: equal to the end of the look-ahead, and no step."""
+    x = (2 * np.sin(2 * np.pi * 100 * np.arange(19_200) / RATE))[:, None].repeat(2, axis=1).astype(np.float32)
+    old, new, alone = Limiter(RATE), Limiter(RATE, -1.0), Limiter(RATE)
+    other = Limiter(RATE, -6.0, release_ms=300.0)
+    for limiter in (old, alone):
+        limit(limiter, x[:9600], [128])
+    new.adopt(old)
+    other.adopt(old)
+    rest = limit(alone, x[9600:], [128])
+    assert np.array_equal(limit(new, x[9600:], [128]), rest)
+    heard = np.concatenate([limit(Limiter(RATE), x[:9600], [128]), limit(other, x[9600:], [128])])
+    own = np.abs(np.diff(np.concatenate([heard[:9600], rest])[480:], 2, axis=0)).max()
+    assert np.abs(np.diff(heard[480:], 2, axis=0)).max() < own + 1e-3
+    assert np.abs(heard[-4800:]).max() <= 10 ** (-6 / 20)
+    assert np.abs(heard[9600:9900]).max() > 10 ** (-3 / 20)
+
+
+def build(ceiling_db: float = -1.0, lookahead_ms: float = 1.5, release_ms: float = 80.0) -> Bench:
+    return build_node(LimiterNode(ceiling_db, lookahead_ms, release_ms))
+
+
+def test_the_node_moves_its_ceiling_and_begins_at_it() -> None:
+    """The parameter holds from the first frame on and after a reset, then -12 dBTP; within 0.5 dB below."""
+    lowered = build(-1.0)
+    lowered.params.set("node.ceiling_db", -6.0)
+    for bench in (build(-6.0), lowered):
+        heard = np.concatenate([bench.run(2.0) for _ in range(40)])
+        assert 10 ** (-6.5 / 20) < np.abs(heard).max() <= 10 ** (-6 / 20)
+        bench.params.set("node.ceiling_db", -12.0)
+        heard = np.concatenate([bench.run(2.0) for _ in range(40)])
+        assert 10 ** (-12.5 / 20) < np.abs(heard[-2000:]).max() <= 10 ** (-12 / 20)
+        bench.processor.reset()
+        assert np.abs(np.concatenate([bench.run(2.0) for _ in range(10)])).max() <= 10 ** (-12 / 20)
+
+
+def test_the_node_goes_on_from_one_of_the_same_latency() -> None:
+    """Another release is adopted and sounds on bit for bit; another look-ahead is not adopted."""
+    old, new, alone = build(), build(), build()
+    for i in range(40):
+        x = noise(128, 2.0, seed=i)
+        old.run(x)
+        alone.run(x)
+    assert build(release_ms=200.0).processor.can_adopt(old.processor)
+    assert not build(lookahead_ms=5.0).processor.can_adopt(old.processor)
+    new.processor.adopt(old.processor)
+    for i in range(40):
+        assert np.array_equal(new.run(noise(128, 2.0, seed=50 + i)), alone.run(noise(128, 2.0, seed=50 + i)))
+
+
+@pytest.mark.parametrize("ceiling_db", [0.1, -12.1, float("nan")])
+def test_a_ceiling_out_of_range_is_refused_by_name(ceiling_db: float) -> None:
+    with pytest.raises(GraphError, match="ceiling_db"):
+        LimiterNode(ceiling_db)
