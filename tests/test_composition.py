@@ -296,3 +296,51 @@ def test_who_never_yields_is_asked_to(folder: Path) -> None:
     params = ParamTable.of(default_graph(compose(made, rate_hz=RATE_HZ)).params())
     assert [params.get(f"unmask.{name}.yield") for name in ("atmo", "a", "b")] == [0.0, 1.0, 2.0]
     assert Scene(atmo=Atmo(sound="noise.wav", yields="never")).atmo == made.atmo
+
+
+def test_an_input_is_decoded_or_has_events(folder: Path) -> None:
+    """Inputs have channels from 0 and neither clips, materials nor events; the tracks around them are as ever."""
+    objects = (
+        SceneObject(label="mic", sound="input:3", gain_db=-5.0, panning=0.5),
+        thing("wide.wav", label="car"),
+        SceneObject(label="line", sound="input:1-2"),
+    )
+    made = ready(scene(*objects), folder)
+    assert [t.input_channels for t in made.tracks] == [(), (2,), (), (0, 1)]
+    assert [len(t.clips) for t in made.tracks] == [1, 0, 1, 0]
+    assert [t.mono for t in made.tracks] == [True, True, False, False]
+    assert [m.source for m in made.materials] == ["noise.wav", "wide.wav"]
+    assert (made.tracks[1].level_db, made.tracks[1].panning) == (-30.0, 0.5)
+    assert made.duration_frames == 3 * RATE_HZ
+    assert {e.track for e in made.timeline(made.duration_frames)} == {0, 2}
+    endless = made.timeline()
+    assert {next(endless).track for _ in range(20)} == {0, 2}
+
+
+def test_an_input_as_the_atmo_is_refused(tmp_path: Path) -> None:
+    """An atmo of input 1-2 has its level and send; with a file beside it, that one's 2 s are the duration."""
+    write(tmp_path, "wide.wav", noise(2.0, -20.0, 2))
+    made = ready(scene(thing("wide.wav"), atmo="input:1-2", level_db=-30.0), tmp_path)
+    assert made.tracks[0].input_channels == (0, 1)
+    assert (made.tracks[0].level_db, made.tracks[0].send_db, made.tracks[0].mono) == (
+        -30.0,
+        ATMO_SEND_DB,
+        False,
+    )
+    assert isinstance(made.tracks[0].schedule, Loop)
+    assert made.duration_frames == 2 * RATE_HZ
+    made.spare(tmp_path / "out.wav")
+
+
+def test_inputs_alone_have_some_length_of_their_own(tmp_path: Path) -> None:
+    """With duration auto the finite form is refused and asks for `duration`; the endless one has no event."""
+    mic = SceneObject(label="mic", sound="input:1")
+    told: list[tuple[str, int, int]] = []
+    made = ready(scene(mic, atmo="input:1-2"), tmp_path, progress=lambda *step: told.append(step))
+    with pytest.raises(SoundError, match="no length; give the scene a `duration`") as caught:
+        _ = made.duration_frames
+    assert (caught.value.problems[0].field, caught.value.exit_code) == ("duration", 2)
+    assert list(made.timeline()) == []
+    assert made.materials == ()
+    assert told == [("", 0, 0)]
+    assert ready(scene(mic, atmo="input:1-2", duration=2.5), tmp_path).duration_frames == 120_000

@@ -8,6 +8,7 @@ from engine.errors import Problem, SceneError
 from engine.scene.load import MAX_PROBLEMS, load_scene, loads, locate, scene_from_data
 
 CAR = "objects:\n  - {label: car}\n"
+INPUT = "objects:\n  - label: mic\n    sound: input:1\n"
 RANDOM = "objects:\n  - label: car\n    schedule:\n      kind: random\n      gap: "
 
 # text, line, field, a part of the message
@@ -73,6 +74,33 @@ BAD_SCENES = [
     ("objects:\n  - label: car\n    sound: car.exe", 3, "objects[0].sound", "wav, flac, ogg, mp3"),
     ("objects:\n  - label: car\n    sound: [a.wav]", 3, "objects[0].sound", "sound is a list"),
     ("objects:\n  - label: car\n    sound: 'synth: car'", 3, "objects[0].sound", "synth:NAME"),
+    *(
+        (
+            f"objects:\n  - label: mic\n    sound: '{sound}'",
+            3,
+            "objects[0].sound",
+            f'sound is "{sound}"; {allowed}',
+        )
+        for sound, allowed in [
+            ("input:0", "the channels of the input are 1 to 8"),
+            ("input:9", "the channels of the input are 1 to 8"),
+            ("input:8-9", "the channels of the input are 1 to 8"),
+            ("input:2-1", "a stereo input is two neighbours, left and right, such as input:2-3"),
+            ("input:1-4", "a stereo input is two neighbours, left and right, such as input:1-2"),
+            ("input:8-8", "a stereo input is two neighbours, left and right, such as input:7-8"),
+            ("input:", "a live input is written input:N, such as input:3, or input:1-2 for stereo"),
+            ("input:1-2-3", "a live input is written input:N"),
+            ("input:-1", "a live input is written input:N"),
+            ("input:mic", "a live input is written input:N"),
+            ("input:12345", "a live input is written input:N"),
+        ]
+    ),
+    ("atmo: {sound: input:0}", 1, "atmo.sound", "the channels of the input are 1 to 8"),
+    ("{objects: [mic], sound: [input:9]}", 1, "sound[0]", "the channels of the input are 1 to 8"),
+    (INPUT + "    schedule: {}", 4, "objects[0].schedule", "input:1 is a live input, which is always on"),
+    (INPUT + "    schedule: {at: 2}", 4, "objects[0].schedule", "the schedule is once; leave `schedule` out"),
+    (INPUT + "    schedule: {kind: random, gap: [1, 2]}", 4, "objects[0].schedule", "the schedule is random"),
+    (INPUT + "    schedule: {kind: rnd}", 4, "objects[0].schedule.kind", "once, loop or random"),
     ("objects:\n  - label: car\n    schedule: loop", 3, "objects[0].schedule", 'schedule is "loop"'),
     (RANDOM.replace("random", "rnd") + "[1, 2]", 4, "objects[0].schedule.kind", "once, loop or random"),
     (RANDOM.replace("random", "[a]") + "[1, 2]", 4, "objects[0].schedule.kind", "kind is a list"),

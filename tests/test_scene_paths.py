@@ -12,6 +12,7 @@ from engine.scene.sounds import (
     _COMMON,
     SUFFIXES,
     FileSound,
+    InputSound,
     SynthSound,
     find_synth,
     resolve_sound,
@@ -46,6 +47,12 @@ ESCAPES = [
     "synth:",
     "synth:Rain",
     "synth:rain.wav",
+    "input:",
+    "input:0",
+    "input:../secret.wav",
+    "input:1.wav",
+    "input:1-2/a.wav",
+    "INPUT:1",
     "SYNTH:rain",
     "",
     "   ",
@@ -192,6 +199,19 @@ def test_an_unknown_procedural_sound_is_answered_with_the_nearest(scene: Path) -
         resolve_sound("synth:bel", scene)
     with pytest.raises(SoundError, match="known are gong, harp"):
         resolve_sound("synth:rain", scene, names={"harp", "gong"})
+
+
+@pytest.mark.parametrize(
+    ("reference", "channels"),
+    [("input:1", (0,)), ("input:8", (7,)), ("input:1-2", (0, 1)), ("input:7-8", (6, 7))],
+)
+def test_an_input_is_another_channel_or_a_file(
+    reference: str, channels: tuple[int, ...], scene: Path
+) -> None:
+    """Written from 1, counted from 0; a file of that name is never looked for."""
+    (scene / reference).write_bytes(b"RIFF")
+    assert resolve_sound(reference, scene) == InputSound(channels)
+    assert track_sound("rain", reference, scene) == InputSound(channels)
 
 
 def test_a_label_without_a_sound_must_be_known(scene: Path) -> None:

@@ -83,6 +83,21 @@ def test_a_schedule_is_the_kind_it_says(schedule: str, value: object) -> None:
     assert loads(f"objects: [{{label: a, schedule: {schedule}}}]").objects[0].schedule == value
 
 
+def test_an_input_is_on_without_being_told() -> None:
+    """A live input has the schedule loop, written or left out, in both forms, and after a way out and back."""
+    made = loads(
+        "objects: [{label: a, sound: input:1-2}, {label: b, sound: input:3, schedule: {kind: loop}}, {label: c}]"
+    )
+    assert [part.schedule for part in made.objects] == [Loop(), Loop(), Once()]
+    assert loads("{objects: [a], sound: [input:1]}").objects[0].schedule == Loop()
+    assert SceneObject(label="a", sound="input:1").schedule == Loop()
+    dumped = made.model_dump(by_alias=True)
+    assert Scene.model_validate(dumped) == made
+    assert loads("atmo: {sound: input:1-2}").atmo == Atmo(sound="input:1-2")
+    with pytest.raises(ValidationError, match="always on"):
+        SceneObject(label="a", sound="input:1", schedule=Once())
+
+
 def test_a_scene_cannot_be_changed_and_can_be_compared() -> None:
     scene = loads(STREET)
     with pytest.raises(ValidationError, match="frozen"):
@@ -256,6 +271,7 @@ GOOD += [
     "{}",
     "objects: [car]",
     "{objects: [car, bird], importance: [0.9, 0.4], sound: [null, synth:bird]}",
+    "{atmo: {sound: input:1-2}, objects: [{label: mic, sound: input:3, schedule: {kind: loop}}]}",
 ]
 BAD = [
     "[]",

@@ -1,7 +1,7 @@
 """A scene made ready: its tracks with their levels, its clips, and the timeline of everything that sounds."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -16,9 +16,10 @@ from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
 from engine.scene.shelf import Shelf, SoundKey
+from engine.scene.sounds import input_channels
 
 REFERENCE_LUFS = -23.0
-"""The loudness every event is brought to; the track's level is set from there."""
+"""The loudness every event is brought to, and a live input is expected at; the track's level is set from there."""
 
 QUIETEST_LUFS, LOUDEST_LUFS = -30.0, -20.0
 """The level of importance 0 and of importance 1."""
@@ -38,7 +39,10 @@ ENDLESS_WINDOW_S = 30.0
 
 @dataclass(frozen=True)
 class Track:
-    """One lane pair of the bank: what it plays, how loud, where."""
+    """One lane pair of the bank: what it plays, how loud, where.
+
+    A live input has `input_channels` (from 0; one, or left and right) and neither clips nor events.
+    """
 
     number: int
     name: str
@@ -50,13 +54,14 @@ class Track:
     mono: bool
     schedule: Once | Loop | Random
     clips: tuple[Clip, ...]
+    input_channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Composition:
     """A scene at one rate: tracks (the atmo first), clips by number, and the seed of all draws.
 
-    `duration_frames` is the length of the finite form: what the scene says, or the longest sound.
+    `length_frames` is what the scene says, or the longest sound; None if it says nothing and only live inputs sound.
     """
 
     scene: Scene
@@ -64,7 +69,15 @@ class Composition:
     rate_hz: int
     tracks: tuple[Track, ...]
     materials: tuple[Material, ...]
-    duration_frames: int
+    length_frames: int | None
+
+    @property
+    def duration_frames(self) -> int:
+        """The length of the finite form; raises SoundError where there is nothing to tell it from."""
+        if self.length_frames is None:
+            what = "there are only live inputs, which have no length"
+            raise SoundError(Problem(what, "give the scene a `duration` in seconds", "duration"))
+        return self.length_frames
 
     def spare(self, output: Path) -> None:
         """Raise SoundError if `output` is one of the sounds this scene is made from."""
@@ -72,19 +85,30 @@ class Composition:
             raise SoundError(Problem("is a sound of this scene", "must be another file", file=str(output)))
 
     def timeline(self, end_frame: int | None = None) -> Iterator[Event]:
-        """Yield every event in the order of its start.
+        """Yield every event in the order of its start: all `streams` in one."""
+        return heapq.merge(*self.streams(end_frame).values(), key=_start)
+
+    def streams(self, end_frame: int | None = None) -> dict[int, Iterator[Event]]:
+        """Return the events of each track, by its number, in the order of their starts.
 
         With `end_frame` the finite form: nothing starts beyond it, and the longest sound starts at 0; without, the
         endless one. What still sounds at the end is for the renderer to fade.
         """
         if end_frame is None:
             window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
-            return heapq.merge(*(self._events(track, window) for track in self.tracks), key=_start)
+            return {track.number: self._events(track, window) for track in self.tracks}
         anchor = self._anchor()
-        streams = (self._events(t, t.clips[0].frames if t is anchor else end_frame) for t in self.tracks)
-        return takewhile(lambda e: e.start_frame < end_frame, heapq.merge(*streams, key=_start))
+        return {
+            t.number: takewhile(
+                lambda e: e.start_frame < end_frame,
+                self._events(t, t.clips[0].frames if t is anchor else end_frame),
+            )
+            for t in self.tracks
+        }
 
     def _events(self, track: Track, window_frames: int) -> Iterator[Event]:
+        if track.input_channels:
+            return iter(())
         generator = track_generator(self.seed, track.name)
         return track_events(track.schedule, track.number, track.clips, generator, window_frames, self.rate_hz)
 
@@ -108,24 +132,27 @@ def compose(
     rate_hz: int,
     seed: int | None = None,
     progress: Progress | None = None,
+    reuse: Iterable[Material] = (),
 ) -> Composition:
     """Load every sound of `scene` and set levels and schedules.
 
-    `seed` replaces the scene's own. Raises SoundError with every sound that cannot be used.
+    `seed` replaces the scene's own; materials to `reuse`, of an earlier composition, are not made again. Raises
+    SoundError with every sound that cannot be used.
     """
     seed = scene.seed if seed is None else seed
     items: list[Atmo | SceneObject] = [scene.atmo, *scene.objects]
     fields = ["atmo.sound", *(f"objects[{i}].sound" for i in range(len(scene.objects)))]
     names = track_names(item.label for item in items)
-    shelf = Shelf(scene.folder, scene.library, rate_hz, seed)
+    shelf = Shelf(scene.folder, scene.library, rate_hz, seed, reuse)
     wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
     shelf.fill(progress)
     tracks = [
         _track(number, name, item, shelf, keys, field)
         for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
     ]
+    duration: int | None
     if scene.duration == "auto":
-        duration = max(_extent(track, rate_hz) for track in tracks)
+        duration = max((_extent(track, rate_hz) for track in tracks if track.clips), default=None)
     else:
         duration = seconds_to_frames(scene.duration, rate_hz)
     return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration)
@@ -148,13 +175,13 @@ def _track(
     clips = tuple(
         _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz, field) for key in keys
     )
-    mono = all(shelf[key].mono for key in keys)
+    channels = input_channels(item.sound)
+    mono = len(channels) == 1 if channels else all(shelf[key].mono for key in keys)
+    sound = mono, schedule, clips, channels
     if isinstance(item, Atmo):
-        return Track(number, name, 0.0, item.yields, 0.0, item.level_db, ATMO_SEND_DB, mono, schedule, clips)
+        return Track(number, name, 0.0, item.yields, 0.0, item.level_db, ATMO_SEND_DB, *sound)
     level_db = importance_to_level_db(item.importance) + item.gain_db
-    return Track(
-        number, name, item.importance, item.yields, item.panning, level_db, 0.0, mono, schedule, clips
-    )
+    return Track(number, name, item.importance, item.yields, item.panning, level_db, 0.0, *sound)
 
 
 def _clip(number: int, material: Material, loops: bool, rate_hz: int, field: str) -> Clip:

@@ -45,7 +45,7 @@ _FIELDS = {name: info for model in (Scene, Atmo, SceneObject) for name, info in 
 _ALLOWED = {
     "title": f"text of 1 to {MAX_TITLE} characters (numbers in quotes)",
     "label": f"text of 1 to {MAX_LABEL} characters (numbers in quotes)",
-    "sound": "synth:NAME or a path below the scene's folder",
+    "sound": "synth:NAME, input:N or a path below the scene's folder",
     "seed": f"a whole number, 0 to {2**63 - 1}",
     "duration": f"auto, or 0.1 to {MAX_SECONDS:g} seconds",
     "at": f"0 to {MAX_SECONDS:g} seconds",
@@ -193,6 +193,8 @@ def _data_path(error: Any) -> FieldPath:
     place: FieldPath = error["loc"]
     if place[:1] == ("duration",):
         return place[:1]
+    if error["type"] == "rule" and error["ctx"]["at"]:
+        return (*place, *error["ctx"]["at"])
     if place[2:3] == ("schedule",):
         place = place[:3] + place[4:]
         if error["type"].startswith("union_tag") and isinstance(error["input"], dict):

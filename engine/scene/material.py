@@ -30,7 +30,8 @@ class Material:
     """One clip: float32 `[frames, 2]`, the loudness of its active part in LUFS, and where it came from.
 
     `name` is the sound as the scene has it; `source` adds `#2` and so on for further soundings of it.
-    A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently.
+    A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently. `origin` is
+    all that it was made from: materials of equal origin are the same.
     """
 
     name: str
@@ -40,6 +41,20 @@ class Material:
     loudness_lufs: float
     credit: str
     path: Path | None = None
+    origin: tuple[object, ...] | None = None
+
+
+def origin_of(
+    sound: SynthSound | FileSound, source: str, rate_hz: int, seed: int
+) -> tuple[object, ...] | None:
+    """Return what a material would be made from; None for a file that cannot be looked at."""
+    if isinstance(sound, SynthSound):
+        return sound.name, source, rate_hz, seed
+    try:
+        status = sound.path.stat()
+    except OSError:
+        return None
+    return sound.path, source, rate_hz, status.st_mtime_ns, status.st_size
 
 
 def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engine.scene.reader import CONTROL, FieldPath
-from engine.scene.sounds import reference_fault
+from engine.scene.sounds import input_channels, reference_fault
 
 MAX_OBJECTS = 512
 MAX_LABEL = 64
@@ -30,9 +30,9 @@ PARALLEL_LISTS = ("importance", "panning", "sound")
 _PRINTABLE = rf"^[^\s{CONTROL}]([^{CONTROL}]*[^\s{CONTROL}])?$"
 
 
-def rule(what: str, allowed: str) -> PydanticCustomError:
-    """A broken rule of our own, as a validator raises it."""
-    return PydanticCustomError("rule", "{what}; {allowed}", {"what": what, "allowed": allowed})
+def rule(what: str, allowed: str, at: FieldPath = ()) -> PydanticCustomError:
+    """A broken rule of our own, as a validator raises it; `at` is the field below what it validates."""
+    return PydanticCustomError("rule", "{what}; {allowed}", {"what": what, "allowed": allowed, "at": at})
 
 
 def _check_reference(reference: str) -> str:
@@ -105,6 +105,10 @@ Schedule = Annotated[
 ]
 
 
+def _is_input(sound: object) -> bool:
+    return isinstance(sound, str) and reference_fault(sound) is None and bool(input_channels(sound))
+
+
 class SceneObject(_Part):
     """One thing in the scene that sounds."""
 
@@ -118,16 +122,39 @@ class SceneObject(_Part):
         "normal", alias="yield", description="Gives way to the more important (normal), to nobody, or to all."
     )
     sound: Reference | None = Field(
-        None, description="synth:NAME or a relative path; left out, the procedural sound of that label."
+        None,
+        description="synth:NAME, a relative path, or a live input: input:3 (mono), input:1-2 (stereo), expected at "
+        "-23 LUFS, which gain_db corrects; left out, the procedural sound of that label.",
     )
-    schedule: Schedule = Field(default_factory=Once, description="When it sounds; left out, once.")
+    schedule: Schedule = Field(
+        default_factory=Once, description="When it sounds; left out, once. A live input is always on: loop."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _input_is_on(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "schedule" not in data and _is_input(data.get("sound")):
+            return {**data, "schedule": {"kind": "loop"}}
+        return data
+
+    @model_validator(mode="after")
+    def _input_is_not_started(self) -> Self:
+        if _is_input(self.sound) and not isinstance(self.schedule, Loop):
+            what = (
+                f"{self.sound} is a live input, which is always on, and the schedule is {self.schedule.kind}"
+            )
+            raise rule(what, "leave `schedule` out", ("schedule",))
+        return self
 
 
 class Atmo(_Part):
     """The steady bed under all objects; a scene always has one."""
 
     label: Label = Field("atmo", description="The name of its track.")
-    sound: Reference = Field("synth:wind", description="synth:NAME or a relative path, looped.")
+    sound: Reference = Field(
+        "synth:wind",
+        description="synth:NAME or a relative path, looped, or a live input such as input:1-2, expected at -23 LUFS.",
+    )
     level_db: Annotated[float, Field(ge=-60.0, le=-10.0)] = Field(
         -32.0, description="Constant level in LUFS.", json_schema_extra={"unit": "LUFS"}
     )
@@ -201,6 +228,12 @@ class Scene(_Part):
     def library(self) -> tuple[Path, ...]:
         """Further folders that sounds may lie in."""
         return self._library
+
+    @property
+    def input_channels(self) -> int:
+        """How many channels of the device's input it listens to; 0 without live inputs."""
+        sounds = (self.atmo.sound, *(item.sound for item in self.objects))
+        return max((1 + channel for sound in sounds for channel in input_channels(sound)), default=0)
 
     @property
     def room(self) -> Room:

@@ -1,16 +1,16 @@
 """The sounds of a scene, each made ready once, several at a time."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import Problem, SoundError
-from engine.scene.material import Material, Progress, from_file, from_synth
+from engine.scene.material import Material, Progress, from_file, from_synth, origin_of
 from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
-from engine.scene.sounds import FileSound, SynthSound, track_sound
+from engine.scene.sounds import FileSound, InputSound, SynthSound, track_sound
 
 VARIANTS = 3
 """How many soundings a procedural sound that comes again and again has."""
@@ -32,14 +32,18 @@ def _at(field: str, key: SoundKey, problem: Problem) -> Problem:
 class Shelf:
     """First `want` every sound, then `fill` the shelf, then take materials from it.
 
-    Decoding and synthesis run compiled code that lets go of the interpreter, so threads share the work.
+    Decoding and synthesis run compiled code that lets go of the interpreter, so threads share the work. What is among
+    the materials to `reuse` is not made again.
     """
 
-    def __init__(self, folder: Path, library: Sequence[Path], rate_hz: int, seed: int) -> None:
+    def __init__(
+        self, folder: Path, library: Sequence[Path], rate_hz: int, seed: int, reuse: Iterable[Material] = ()
+    ) -> None:
         self.folder = folder
         self.library = library
         self.rate_hz = rate_hz
         self.seed = seed
+        self._made = {m.origin: m for m in reuse if m.origin is not None}
         self._wishes: dict[SoundKey, tuple[str, list[str]]] = {}
         self._filled: dict[SoundKey, Material] = {}
         self._problems: list[Problem] = []
@@ -48,12 +52,17 @@ class Shelf:
     def want(
         self, item: Atmo | SceneObject, schedule: Once | Loop | Random, field: str
     ) -> tuple[SoundKey, ...]:
-        """Note the sounds of `item`, whose `sound` stands at `field`; a mistake is raised by `fill`."""
+        """Note the sounds of `item`, whose `sound` stands at `field`; a mistake is raised by `fill`.
+
+        A live input has nothing to be made ready, and no key.
+        """
         self._fields.append(field)
         try:
             sound = track_sound(item.label, item.sound, self.folder, self.library, field=field)
         except SoundError as error:
             self._problems.extend(error.problems)
+            return ()
+        if isinstance(sound, InputSound):
             return ()
         synth = isinstance(sound, SynthSound)
         name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else item.sound or item.label
@@ -88,9 +97,14 @@ class Shelf:
             progress("", len(made), len(made))
 
     def _make(self, key: SoundKey, source: str) -> Material:
+        origin = origin_of(key.sound, source, self.rate_hz, self.seed)
+        if origin in self._made:
+            return self._made[origin]
         if isinstance(key.sound, FileSound):
-            return from_file(key.sound, source, self.rate_hz)
-        return from_synth(key.sound, source, self.rate_hz, self.seed)
+            made = from_file(key.sound, source, self.rate_hz)
+        else:
+            made = from_synth(key.sound, source, self.rate_hz, self.seed)
+        return replace(made, origin=origin)
 
     def __getitem__(self, key: SoundKey) -> Material:
         return self._filled[key]

@@ -1,4 +1,4 @@
-"""Sound references: `synth:NAME`, or a file below the scene's folder or a library folder."""
+"""Sound references: `synth:NAME`, a live input `input:1-2`, or a file below the scene's or a library folder."""
 
 import os
 import re
@@ -7,8 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeAlias
 
 from engine.errors import Problem, SoundError
+from engine.inputs import INPUT_CHANNELS
 from engine.scene.reader import CONTROL, shorten
 
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "aif")
@@ -20,9 +22,10 @@ _COMMON = frozenset(
 )
 
 _SYNTH = "synth:"
+_INPUT = "input:"
 _CONTROL = re.compile(f"[{CONTROL}\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ALLOWED = "must be synth:NAME or a path below the scene's folder or a library folder"
+_ALLOWED = "must be synth:NAME, input:N or a path below the scene's folder or a library folder"
 
 FindSynth = Callable[[str], str | None]
 
@@ -39,6 +42,23 @@ class FileSound:
     """A sound file: a resolved path to a regular file inside an allowed folder."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class InputSound:
+    """What comes in at the audio device: one channel, or two neighbours as left and right, counted from 0."""
+
+    channels: tuple[int, ...]
+
+
+Sound: TypeAlias = SynthSound | FileSound | InputSound
+
+
+def input_channels(reference: str | None) -> tuple[int, ...]:
+    """The channels, from 0, of a reference without fault; none if it is not a live input."""
+    if reference is None or not reference.startswith(_INPUT):
+        return ()
+    return tuple(int(number) - 1 for number in reference.removeprefix(_INPUT).split("-"))
 
 
 def synth_names() -> Collection[str]:
@@ -68,6 +88,8 @@ def reference_fault(reference: str) -> tuple[str, str] | None:
         if re.fullmatch(r"synth:[a-z][a-z0-9-]{0,31}", reference):
             return None
         return shown, "a procedural sound is written synth:NAME, such as synth:rain"
+    if reference.startswith(_INPUT):
+        return _input_fault(reference, shown)
     if not reference.strip():
         return "sound is blank", _ALLOWED
     if "\\" in reference:
@@ -81,6 +103,19 @@ def reference_fault(reference: str) -> tuple[str, str] | None:
     return None
 
 
+def _input_fault(reference: str, shown: str) -> tuple[str, str] | None:
+    written = re.fullmatch(r"input:([0-9]{1,4})(?:-([0-9]{1,4}))?", reference)
+    if written is None:
+        return shown, "a live input is written input:N, such as input:3, or input:1-2 for stereo"
+    first, last = int(written[1]), int(written[2] or written[1])
+    if not (1 <= first <= INPUT_CHANNELS and 1 <= last <= INPUT_CHANNELS):
+        return shown, f"the channels of the input are 1 to {INPUT_CHANNELS}"
+    if written[2] and last != first + 1:
+        left = min(first, INPUT_CHANNELS - 1)
+        return shown, f"a stereo input is two neighbours, left and right, such as input:{left}-{left + 1}"
+    return None
+
+
 def resolve_sound(
     reference: str,
     scene_folder: Path,
@@ -88,7 +123,7 @@ def resolve_sound(
     *,
     names: Collection[str] | None = None,
     field: str = "sound",
-) -> SynthSound | FileSound:
+) -> Sound:
     """The sound a reference names; the scene's folder is searched first, then the library in its order.
 
     `names` are the procedural sounds there are; None takes the built-in library's.
@@ -105,6 +140,8 @@ def resolve_sound(
         if name not in names:
             raise SoundError(Problem(f'no procedural sound is called "{name}"', _near(name, names), field))
         return SynthSound(name)
+    if channels := input_channels(reference):
+        return InputSound(channels)
     roots = [Path(os.path.realpath(root)) for root in (scene_folder, *library)]
     for root in roots:
         if (path := _regular_file(root / reference, roots, field)) is not None:
@@ -122,7 +159,7 @@ def track_sound(
     names: Collection[str] | None = None,
     find: FindSynth = find_synth,
     field: str = "sound",
-) -> SynthSound | FileSound:
+) -> Sound:
     """The sound of a track: its reference, or what the procedural library knows under its label.
 
     Errors: SoundError naming `field`; for an unknown label with the closest known names.
