@@ -27,12 +27,29 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Unload:
+    """Let go of these clips, which no event names any more, and of this shared memory."""
+
+    numbers: tuple[int, ...]
+    memories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preload:
+    """Import these modules, which brings their kernels; `Ready` answers. Before the handshake, to a spare engine."""
+
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Swap:
     """Play this graph from the next quantum on; processors of unchanged nodes go on ringing.
 
-    `graph` is an `engine.rendering.Graph`; it is built and warmed before it takes over.
+    `graph` is an `engine.rendering.Graph`; it is built and warmed before it takes over. `Built` or `Refused`, then
+    `Swapped`, answer with the same `number`, which grows with every swap.
     """
 
+    number: int
     graph: Any
     param_map: SlotMap
     meter_map: SlotMap
@@ -56,23 +73,56 @@ class Quit:
     """Close the device and end the process."""
 
 
-ToEngine: TypeAlias = Load | Swap | Start | Stop | Quit
+ToEngine: TypeAlias = Load | Unload | Preload | Swap | Start | Stop | Quit
 
 
 @dataclass(frozen=True, slots=True)
-class Swapped:
-    """The graph is playing; `latency_frames` is the latency of its longest path."""
+class Ready:
+    """What was to be imported is there."""
 
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The graph of swap `number` is built and plays from the next quantum; `latency_frames` is its longest path's."""
+
+    number: int
     latency_frames: int
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The graph of swap `number` cannot be built; what played before plays on."""
+
+    number: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """The graph of swap `number` plays alone: nothing of an earlier one fades any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
-    """The driver runs: its name, the device's, and the device's own latency in seconds."""
+    """The driver runs: its name, the device's, and the device's own latency in seconds.
+
+    `rights` says in one line what the system refused that keeps a busy machine on time, and the remedy; else "".
+    """
 
     driver: str
     device: str
     latency_s: float
+    rights: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost:
+    """The device stopped asking for sound; the null clock goes on in its place. `frame` was rendered last."""
+
+    device: str
+    frame: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +155,6 @@ class Failed:
     what: str
 
 
-ToControl: TypeAlias = Swapped | Started | Notice | Fault | Stopped | Failed
+ToControl: TypeAlias = (
+    Ready | Built | Refused | Swapped | Started | DeviceLost | Notice | Fault | Stopped | Failed
+)

@@ -2,11 +2,14 @@
 
 import math
 import os
+import signal
 import time
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
+from dsp.jit import kernel
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.params import Param
@@ -117,6 +120,54 @@ class _StallProcessor(Processor):
 
     def reset(self) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class Hang(Sine):
+    """A sine that never comes back from one frame."""
+
+    at_frame: int = 12_800
+
+    def build(self, ctx: BuildContext) -> Processor:
+        return _HangProcessor(self.at_frame, self.frequency_hz / ctx.spec.rate_hz, ctx)
+
+
+class _HangProcessor(_SineProcessor):
+    def __init__(self, at_frame: int, cycles_per_frame: float, ctx: BuildContext) -> None:
+        super().__init__(cycles_per_frame, ctx)
+        self._at_frame = at_frame
+
+    def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+        while frame == self._at_frame:
+            time.sleep(1.0)
+        super().process(ins, outs, frame)
+
+
+@dataclass(frozen=True)
+class LateCompiler(Sine):
+    """A sine that needs a kernel nobody compiled before, made the project's way or by itself."""
+
+    as_kernel: bool = False
+
+    def build(self, ctx: BuildContext) -> Processor:
+        if self.as_kernel:
+            kernel("float64(float64)")(_double)
+        else:
+            numba.njit(_double)(1.0)
+        return super().build(ctx)
+
+
+def _double(value: float) -> float:
+    return 2.0 * value
+
+
+@dataclass(frozen=True)
+class Deadly(Sine):
+    """A sine whose construction kills the process."""
+
+    def build(self, ctx: BuildContext) -> Processor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().build(ctx)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from engine.host import callback
 from engine.host.callback import CallbackState, compiled_callback
+from engine.inputs import INPUT_CHANNELS, INPUT_FRAMES, InputRing
 
 RATE_HZ = 48_000
 
@@ -15,14 +16,28 @@ RATE_HZ = 48_000
 class Device:
     """Calls the compiled callback as PortAudio would."""
 
-    def __init__(self, channels: int = 2, fade_in: bool = False, first_frame: int = 0) -> None:
+    def __init__(
+        self, channels: int = 2, fade_in_ms: float = 0.0, first_frame: int = 0, channels_in: int = 0
+    ) -> None:
         self.ring = np.zeros((callback.RING_FRAMES, 2), np.float32)
         self.counters = np.zeros(callback.COUNTERS, np.int64)
         self.counters[[callback.WRITTEN, callback.READ]] = first_frame
         self.counters[callback.RING_MINIMUM] = callback.RING_FRAMES
         self.counters[callback.STATE] = callback.PLAYING
         self.channels = channels
-        self.state = CallbackState(self.ring, self.counters, RATE_HZ, channels, fade_in)
+        self.log = np.zeros((callback.UNDERRUN_LOG, 2), np.int64)
+        self.inputs = InputRing()
+        self.channels_in = channels_in
+        self.state = CallbackState(
+            self.ring,
+            self.counters,
+            self.log,
+            RATE_HZ,
+            channels,
+            fade_in_ms=fade_in_ms,
+            inputs=self.inputs,
+            channels_in=channels_in,
+        )
         kind = ctypes.CFUNCTYPE(
             ctypes.c_int32,
             *(
@@ -42,11 +57,18 @@ class Device:
         self.ring[np.arange(written, written + len(frames)) % callback.RING_FRAMES] = frames
         self.counters[callback.WRITTEN] = written + len(frames)
 
-    def take(self, frames: int, flags: int = 0, now_s: float | None = None) -> NDArray[np.float32]:
+    def take(
+        self,
+        frames: int,
+        flags: int = 0,
+        now_s: float | None = None,
+        source: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        came = source.ctypes.data if source is not None else None
         out = np.full((frames, self.channels), np.nan, np.float32)
         times = np.array([0.0, now_s or 0.0, 0.0])
         time_info = times.ctypes.data if now_s is not None else None
-        assert self._call(None, out.ctypes.data, frames, time_info, flags, self.state.address) == 0
+        assert self._call(came, out.ctypes.data, frames, time_info, flags, self.state.address) == 0
         return out
 
     def count(self, counter: int) -> int:
@@ -56,10 +78,11 @@ class Device:
 class SlowTwin:
     """What the callback promises, one frame at a time."""
 
-    def __init__(self, sound: NDArray[np.float32], fade_in: bool) -> None:
+    def __init__(self, sound: NDArray[np.float32], fade_in_ms: float) -> None:
         self.sound = sound.astype(float)
         self.at = 0
-        self.gain = 0.0 if fade_in else 1.0
+        self.gain = 0.0 if fade_in_ms else 1.0
+        self.step = 1.0 / ((fade_in_ms or 5.0) * 1e-3 * RATE_HZ)
         self.heard = np.zeros(2)
         self.rest = np.zeros(2)
 
@@ -72,11 +95,12 @@ class SlowTwin:
             self.heard = self.rest
             if n < available:
                 self.heard = self.rest + self.gain * self.sound[self.at]
-                self.gain = min(1.0, self.gain + 1.0 / (5e-3 * RATE_HZ))
+                self.gain = min(1.0, self.gain + self.step)
                 self.at += 1
             out[n] = self.heard
         if available < frames:
             self.gain = 0.0
+            self.step = 1.0 / (5e-3 * RATE_HZ)
         return out
 
 
@@ -84,12 +108,14 @@ def noise(frames: int, seed: int = 440) -> NDArray[np.float32]:
     return np.random.default_rng(seed).uniform(-1, 1, (frames, 2)).astype(np.float32)
 
 
-@pytest.mark.parametrize("fade_in", [False, True])
-def test_compiled_callback_is_its_slow_twin_over_odd_buffers_wrap_around_and_underruns(fade_in: bool) -> None:
+@pytest.mark.parametrize("fade_in_ms", [0.0, 5.0, 50.0])
+def test_compiled_callback_is_its_slow_twin_over_odd_buffers_wrap_around_and_underruns(
+    fade_in_ms: float,
+) -> None:
     random = np.random.default_rng(1)
     sound = noise(12_000)
-    device = Device(fade_in=fade_in, first_frame=callback.RING_FRAMES - 3000)
-    twin = SlowTwin(sound, fade_in)
+    device = Device(fade_in_ms=fade_in_ms, first_frame=callback.RING_FRAMES - 3000)
+    twin = SlowTwin(sound, fade_in_ms)
     written = 0
     while written < len(sound):
         if random.random() < 0.7:
@@ -137,6 +163,62 @@ def test_an_underrun_is_one_event_however_long_it_lasts_and_counts_its_frames() 
     assert device.count(callback.UNDERRUNS) == 2
     assert device.count(callback.UNDERRUN_FRAMES) == 5 * 128 - 200 + 128
     assert device.count(callback.CALLBACKS) == 7
+
+
+def test_each_underrun_is_noted_where_the_ring_ran_dry_with_what_was_missing() -> None:
+    """The 300 newest of 300 under-runs, of which the log holds 256: each 1 frame longer than the one before."""
+    device = Device()
+    expected = []
+    for number in range(300):
+        device.write(noise(128))
+        device.take(128)
+        expected.append((128 * (number + 1), number + 2))
+        device.take(1)
+        device.take(number + 1)
+    assert device.count(callback.UNDERRUNS) == 300
+    rows = [tuple(device.log[number % callback.UNDERRUN_LOG]) for number in range(300 - 256, 300)]
+    assert rows == expected[-256:]
+
+
+def test_what_the_device_hears_arrives_in_order_across_the_wrap() -> None:
+    device = Device(channels_in=2)
+    first = INPUT_FRAMES * 3 - 700
+    device.inputs.counters[:] = first, 2
+    sound = noise(2000)
+    at = 0
+    for frames in (1, 128, 1000, 871):
+        device.take(frames, source=sound[at : at + frames])
+        at += frames
+        assert device.inputs.counters[0] == first + at
+    places = np.arange(first, first + 2000) % INPUT_FRAMES
+    np.testing.assert_array_equal(device.inputs.samples[places, :2], sound)
+    assert not device.inputs.samples[:, 2:].any()
+
+
+def test_what_comes_in_is_finite_and_at_most_24_dbfs() -> None:
+    device = Device(channels_in=INPUT_CHANNELS)
+    sound = np.zeros((5, INPUT_CHANNELS), np.float32)
+    sound[:, 7] = np.nan, np.inf, -np.inf, 100.0, -100.0
+    device.take(5, source=sound)
+    limit = 10.0 ** (24 / 20)
+    np.testing.assert_allclose(device.inputs.samples[:5, 7], [0.0, 0.0, 0.0, limit, -limit], rtol=1e-6)
+    assert not device.inputs.samples[:, :7].any()
+
+
+def test_a_device_that_gives_nothing_is_heard_as_silence_and_none_without_an_input() -> None:
+    device = Device(channels_in=1)
+    device.inputs.samples.fill(1.0)
+    device.take(64)
+    assert device.inputs.counters[0] == 64
+    assert not device.inputs.samples[:64, 0].any()
+    deaf = Device()
+    deaf.take(64, source=noise(64))
+    assert deaf.inputs.counters[0] == 0
+    assert not deaf.inputs.samples.any()
+
+
+def test_the_numbers_frozen_into_the_callback_are_those_of_the_input_ring() -> None:
+    assert (callback.INPUT_FRAMES, callback.INPUT_CHANNELS) == (INPUT_FRAMES, INPUT_CHANNELS)
 
 
 def test_a_ring_that_drains_after_the_end_is_no_underrun() -> None:

@@ -1,4 +1,4 @@
-"""`roomtone devices`: the audio outputs there are."""
+"""`roomtone devices`: the audio devices there are."""
 
 import json
 
@@ -6,7 +6,7 @@ import typer
 
 from engine.cli.common import JsonOption, print_table
 
-HELP = "List the audio outputs, as `--device` takes them."
+HELP = "List the audio devices, as `--device` and `--input-device` take them."
 EXAMPLES = """**Examples**
 
     roomtone devices
@@ -16,29 +16,30 @@ EXAMPLES = """**Examples**
 
 
 def devices(as_json: JsonOption = False) -> None:
-    """List the audio outputs."""
+    """List the audio devices: what plays (Out) and what can be played live (In)."""
     from dataclasses import asdict
 
     from engine.host.devices import list_devices
 
-    outputs = [device for device in list_devices() if device.output_channels > 0]
+    found = list_devices()
     if as_json:
-        typer.echo(json.dumps([asdict(device) for device in outputs], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([asdict(device) for device in found], indent=2, ensure_ascii=False))
         return
-    if not outputs:
+    if not any(device.output_channels for device in found):
         typer.echo("no audio output found; `roomtone play` then plays silently to the null clock")
+    if not found:
         return
     print_table(
-        ["Name", "Driver", "Channels", "Rate (Hz)", "Latency (ms)", "Default"],
+        ["Name", "Driver", "In", "Out", "Rate (Hz)", "Latency (ms)"],
         [
             [
-                d.name,
+                f"{d.name} (default)" if d.is_default else d.name,
                 d.host_api,
-                str(d.output_channels),
+                str(d.input_channels or "-"),
+                str(d.output_channels or "-"),
                 f"{d.rate_hz:.0f}",
-                f"{1e3 * d.low_latency_s:.1f} to {1e3 * d.high_latency_s:.1f}",
-                "yes" if d.is_default else "",
+                f"{1e3 * d.low_latency_s:.1f} to {1e3 * d.high_latency_s:.1f}" if d.output_channels else "-",
             ]
-            for d in outputs
+            for d in found
         ],
     )

@@ -17,13 +17,15 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-import dsp.jit  # noqa: F401 - sets the cache folder
+from dsp.jit import kernel
 from dsp.memory import pointer
+from engine.inputs import InputRing
 
 RING_FRAMES = 2**17
 """Frames the ring holds, a power of two: 2.7 s at 48 kHz, so that recorders may lag behind."""
 
-# Counters of the session, int64; `WRITTEN` and `STATE` are the DSP loop's, the others the callback's.
+# Counters of the session, int64; `WRITTEN`, `STATE` and `HEARTBEAT` are the DSP loop's, `MESSAGES` the messenger's, the
+# others the callback's.
 (
     WRITTEN,
     READ,
@@ -34,19 +36,57 @@ RING_FRAMES = 2**17
     RING_MINIMUM,
     DEVICE_FRAMES,
     STATE,
-) = range(9)
+    HEARTBEAT,
+    MESSAGES,
+) = range(11)
 COUNTERS = 16
+
+UNDERRUN_LOG = 256
+"""Under-runs that are remembered: rows (frame at which the ring ran dry, frames missing), the nth at n modulo this."""
+
+INPUT_FRAMES = 2**14
+INPUT_CHANNELS = 8
+"""The shape of an `engine.inputs.InputRing`."""
+
+INPUT_LIMIT_AMPLITUDE = 10.0 ** (24.0 / 20.0)
+"""+24 dBFS: nothing louder comes in."""
 
 IDLE, PLAYING, DRAINING = range(3)
 """Values of `STATE`. A ring that runs dry while it drains after the end is no under-run."""
 
-# What the callback is given: int64 `[5]`, written before the stream opens, `MUTED` also later.
-RING_ADDRESS, COUNTERS_ADDRESS, VOICE_ADDRESS, CHANNELS, MUTED = range(5)
+# What the callback is given: int64 `[WORDS]`, written before the stream opens, `MUTED` also later.
+(
+    RING_ADDRESS,
+    COUNTERS_ADDRESS,
+    VOICE_ADDRESS,
+    LOG_ADDRESS,
+    INPUT_ADDRESS,
+    INPUT_COUNTERS_ADDRESS,
+    CHANNELS,
+    CHANNELS_IN,
+    MUTED,
+) = range(9)
+WORDS = 9
 
-# What the callback keeps between calls: float64 `[10]`.
-GAIN, GAIN_STEP, DECAY, LAST_LEFT, LAST_RIGHT, REST_LEFT, REST_RIGHT, SHORT, BURST, BURST_TIME = range(10)
+# What the callback keeps between calls: float64 `[VOICE]`.
+(
+    GAIN,
+    GAIN_STEP,
+    USUAL_STEP,
+    DECAY,
+    LAST_LEFT,
+    LAST_RIGHT,
+    REST_LEFT,
+    REST_RIGHT,
+    SHORT,
+    BURST,
+    BURST_TIME,
+) = range(11)
+VOICE = 11
 
 FADE_IN_MS = 5.0
+"""How fast the sound comes back after an under-run."""
+
 DECAY_MS = 1.0
 """Time constant in which the last sample dies away on a short ring."""
 
@@ -67,26 +107,39 @@ SIGNATURE = f"int32(voidptr, CPointer(float32), {_ULONG}, CPointer(float64), {_U
 class CallbackState:
     """The memory of one stream's callback; must live longer than the stream.
 
-    `fade_in` says whether the first frames fade in, as they must where the sound is already under way.
+    The first `fade_in_ms` fade in, as they must where the sound is already under way. `channels_in` of the device's
+    input, at most `INPUT_CHANNELS`, go to `inputs`.
     """
 
     def __init__(
         self,
         ring: NDArray[np.float32],
         counters: NDArray[np.int64],
+        log: NDArray[np.int64],
         rate_hz: int,
         channels: int,
-        fade_in: bool = False,
+        *,
+        fade_in_ms: float = 0.0,
+        inputs: InputRing | None = None,
+        channels_in: int = 0,
     ) -> None:
-        self._ring = ring
-        self._counters = counters
-        self.voice = np.zeros(10)
-        self.voice[GAIN] = 0.0 if fade_in else 1.0
-        self.voice[GAIN_STEP] = 1e3 / (FADE_IN_MS * rate_hz)
+        inputs = InputRing() if inputs is None else inputs
+        self._kept = (ring, counters, log, inputs)
+        self.voice = np.zeros(VOICE)
+        self.voice[GAIN] = 0.0 if fade_in_ms > 0.0 else 1.0
+        self.voice[USUAL_STEP] = 1e3 / (FADE_IN_MS * rate_hz)
+        self.voice[GAIN_STEP] = 1e3 / ((fade_in_ms or FADE_IN_MS) * rate_hz)
         self.voice[DECAY] = math.exp(-1e3 / (DECAY_MS * rate_hz))
         self.voice[BURST_TIME] = -1.0
-        self.words = np.zeros(5, np.int64)
-        self.words[:4] = ring.ctypes.data, counters.ctypes.data, self.voice.ctypes.data, channels
+        self.words = np.zeros(WORDS, np.int64)
+        self.words[RING_ADDRESS] = ring.ctypes.data
+        self.words[COUNTERS_ADDRESS] = counters.ctypes.data
+        self.words[VOICE_ADDRESS] = self.voice.ctypes.data
+        self.words[LOG_ADDRESS] = log.ctypes.data
+        self.words[INPUT_ADDRESS] = inputs.samples.ctypes.data
+        self.words[INPUT_COUNTERS_ADDRESS] = inputs.counters.ctypes.data
+        self.words[CHANNELS] = channels
+        self.words[CHANNELS_IN] = channels_in
 
     @property
     def address(self) -> int:
@@ -117,9 +170,15 @@ def fence(typing_context: Any) -> Any:
     return types.void(), generate
 
 
-def _fill(_input: Any, output: Any, frame_count: Any, time_info: Any, flags: Any, data: Any) -> int:
+@kernel("void()")
+def order_reads() -> None:
+    """Have everything before this call read before everything after it, also on processors that would not (ARM)."""
+    fence()
+
+
+def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any, data: Any) -> int:
     frames = np.int64(frame_count)
-    words = numba.carray(data, (5,))
+    words = numba.carray(data, (WORDS,))
     channels = words[CHANNELS]
     out = numba.carray(output, (frames, channels))
     if words[MUTED] != 0:
@@ -129,7 +188,25 @@ def _fill(_input: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
         return 0
     ring = numba.carray(pointer(words[RING_ADDRESS]), (RING_FRAMES, 2), np.float32)
     counters = numba.carray(pointer(words[COUNTERS_ADDRESS]), (COUNTERS,), np.int64)
-    voice = numba.carray(pointer(words[VOICE_ADDRESS]), (10,), np.float64)
+    voice = numba.carray(pointer(words[VOICE_ADDRESS]), (VOICE,), np.float64)
+    log = numba.carray(pointer(words[LOG_ADDRESS]), (UNDERRUN_LOG, 2), np.int64)
+
+    channels_in = words[CHANNELS_IN]
+    if channels_in > 0:
+        samples = numba.carray(pointer(words[INPUT_ADDRESS]), (INPUT_FRAMES, INPUT_CHANNELS), np.float32)
+        input_counters = numba.carray(pointer(words[INPUT_COUNTERS_ADDRESS]), (2,), np.int64)
+        came = numba.carray(source, (frames, channels_in), np.float32)
+        there = _address(source) != 0
+        written = input_counters[0]
+        for n in range(frames):
+            place = (written + n) & (INPUT_FRAMES - 1)
+            for channel in range(channels_in):
+                sample = np.float64(came[n, channel]) if there else 0.0
+                sample = sample if math.isfinite(sample) else 0.0
+                sample = min(max(sample, -INPUT_LIMIT_AMPLITUDE), INPUT_LIMIT_AMPLITUDE)
+                samples[place, channel] = np.float32(sample)
+        fence()  # release: the samples are there before the counter says so
+        input_counters[0] = written + frames
 
     # PortAudio may take one device buffer in several calls, at one and the same time.
     now = -1.0
@@ -143,7 +220,7 @@ def _fill(_input: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
 
     read = counters[READ]
     available = counters[WRITTEN] - read
-    fence()
+    fence()  # acquire: no sample is read before the counter that vouches for it
     taken = min(max(available, 0), frames)
     gain = voice[GAIN]
     decay = voice[DECAY]
@@ -177,17 +254,28 @@ def _fill(_input: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
     voice[LAST_RIGHT] = right
     voice[REST_LEFT] = rest_left
     voice[REST_RIGHT] = rest_right
-    voice[GAIN] = gain if taken == frames else 0.0
+    voice[GAIN] = gain
+    if taken < frames:
+        voice[GAIN] = 0.0
+        voice[GAIN_STEP] = voice[USUAL_STEP]
 
-    if counters[STATE] == PLAYING:
+    playing = counters[STATE] == PLAYING
+    if playing:
         if taken < frames:
-            counters[UNDERRUNS] += 1 if voice[SHORT] == 0.0 else 0
+            begun = 1 if voice[SHORT] == 0.0 else 0
+            row = (counters[UNDERRUNS] + begun - 1) & (UNDERRUN_LOG - 1)
+            if begun:
+                log[row, 0] = read + taken
+                log[row, 1] = 0
+            log[row, 1] += frames - taken
+            fence()  # release: the row is there before the counter says so
+            counters[UNDERRUNS] += begun
             counters[UNDERRUN_FRAMES] += frames - taken
         counters[RING_MINIMUM] = min(counters[RING_MINIMUM], available - taken)
-    voice[SHORT] = 1.0 if taken < frames else 0.0
+    voice[SHORT] = 1.0 if playing and taken < frames else 0.0
     if flags & OUTPUT_UNDERFLOW:
         counters[DEVICE_UNDERFLOWS] += 1
-    fence()
+    fence()  # release: the samples are read before their places are given back
     counters[READ] = read + taken
     counters[CALLBACKS] += 1
     return 0

@@ -53,7 +53,7 @@ def list_devices(timeout_s: float = 15.0) -> list[DeviceInfo]:
 
 
 def _query() -> list[DeviceInfo]:
-    from engine.host.portaudio import load_sounddevice
+    from engine.host.device_choice import load_sounddevice
 
     sd = load_sounddevice()
     default = sd.default.device[1]
@@ -73,7 +73,7 @@ def _query() -> list[DeviceInfo]:
 
 
 def _answer() -> str:
-    from engine.host.portaudio import Unavailable
+    from engine.host.device_choice import Unavailable
 
     try:
         return json.dumps([asdict(device) for device in _query()])

@@ -4,8 +4,10 @@ import contextlib
 from typing import NamedTuple, Protocol
 
 from engine.errors import HostError
+from engine.host.callback import compiled_callback
+from engine.host.device_choice import Unavailable, load_sounddevice
 from engine.host.null_clock import NullClock
-from engine.host.portaudio import PortAudioDriver, Unavailable, leave_server
+from engine.host.portaudio import PortAudioDriver, leave_server
 from engine.host.protocol import Open
 from engine.host.session import Session
 
@@ -59,7 +61,8 @@ def open_driver(wish: Open, session: Session) -> Opened:
     if wish.driver == "null":
         return Opened(NullClock(session, wish.spec), None)
     try:
-        return Opened(PortAudioDriver(session, wish), None)
+        driver = PortAudioDriver(session, wish)
+        return Opened(driver, driver.notice)
     except Unavailable as problem:
         if wish.device is not None or wish.driver == "portaudio":
             raise HostError(str(problem)) from problem
@@ -67,6 +70,14 @@ def open_driver(wish: Open, session: Session) -> Opened:
         return Opened(
             NullClock(session, wish.spec), f"{reason}: playing silently to the null clock; {remedy}"
         )
+
+
+def get_ready(wish: Open) -> None:
+    """Do ahead what `open_driver` would spend its time on; may hang if an audio server does."""
+    if wish.driver != "null":
+        compiled_callback()
+        with contextlib.suppress(Unavailable):
+            load_sounddevice()
 
 
 def leave_device(driver: Driver | None) -> None:

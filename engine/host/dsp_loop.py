@@ -7,11 +7,20 @@ from collections.abc import Callable
 import numpy as np
 
 from dsp.blocks import fade
-from engine.host.callback import DEVICE_FRAMES, DRAINING, PLAYING, RING_FRAMES, STATE
+from engine.host.callback import DEVICE_FRAMES, DRAINING, HEARTBEAT, PLAYING, RING_FRAMES, STATE, UNDERRUNS
 from engine.host.drivers import Driver
 from engine.host.null_clock import NullClock
 from engine.host.ring import RingWriter
-from engine.host.session import DEVICE_LOST, LATE_QUANTA, LOAD_MAX, LOAD_MEAN, QUANTA, Session
+from engine.host.session import (
+    DEVICE_LOST,
+    LATE_QUANTA,
+    LOAD_MAX,
+    LOAD_MEAN,
+    QUANTA,
+    SAFETY_QUANTA,
+    STARTED,
+    Session,
+)
 from engine.rendering import Renderer
 
 LOAD_WINDOW_S = 1.0
@@ -21,31 +30,46 @@ MOST_AHEAD_FRAMES = RING_FRAMES // 4
 """The deepest the ring is ever filled, whatever a device takes at once; the rest is the recorders' margin."""
 
 
+MOST_SAFETY_QUANTA = 16
+ADAPT_INTERVAL_S = 0.5
+"""How long a deeper ring is tried before it is made deeper still."""
+
+
 class DspLoop:
     """Renders into the ring until the sound has ended.
 
-    The ring holds what the device takes at one moment and `safety_quanta` - 1 quanta more. `on_lost` is called
-    with the device's name when it goes away; the null clock then goes on in its place, with the transport.
+    The ring holds what the device takes at one moment and `safety_quanta` - 1 quanta more; with `adapt`, an under-run
+    makes that one more, up to `MOST_SAFETY_QUANTA`. `on_lost` is called with the device's name when it goes away;
+    the null clock then goes on in its place, with the transport.
     """
 
     def __init__(
-        self, renderer: Renderer, session: Session, safety_quanta: int, on_lost: Callable[[str], None]
+        self,
+        renderer: Renderer,
+        session: Session,
+        safety_quanta: int,
+        on_lost: Callable[[str], None],
+        adapt: bool = False,
     ) -> None:
         # set once
         self._renderer = renderer
         self._session = session
         self._spec = renderer.spec
-        self._safety_quanta = safety_quanta
         self._on_lost = on_lost
+        self._adapt = adapt
         self._load_step = 1.0 - math.exp(-renderer.spec.quantum_s / LOAD_WINDOW_S)
         # DSP loop only
         self.driver: Driver | None = None
         self._writer = RingWriter(session)
         self._block = np.zeros((renderer.spec.quantum_frames, 2), np.float32)
+        self._safety_quanta = safety_quanta
+        self._underruns = int(session.counters[UNDERRUNS])
+        self._adapt_at_s = 0.0
         self._ended = False
         self._closing_done_frames = 0
         # shared: written by the messenger only
         self._closing_frames = 0
+        session.statistics[SAFETY_QUANTA] = safety_quanta
 
     def close_soon(self, fade_frames: int) -> None:
         """End the sound with a fade of its own, over whatever else is going on; called from any thread."""
@@ -64,13 +88,18 @@ class DspLoop:
         counters = self._session.counters
         driver = self.driver
         nap_s = self._spec.quantum_s / 4
+        self._session.statistics[STARTED] = 1.0
         while not self._ended:
+            counters[HEARTBEAT] += 1
             driver.advance()
             self._top_up(int(counters[DEVICE_FRAMES]) or driver.device_frames)
             if driver.lost():
                 driver = self._replace(driver)
+            if self._adapt and counters[UNDERRUNS] != self._underruns:
+                self._deepen()
             time.sleep(nap_s)
         while self._writer.waiting_frames > 0 and not driver.lost():
+            counters[HEARTBEAT] += 1
             driver.advance()
             time.sleep(nap_s)
         time.sleep(driver.latency_s)
@@ -101,10 +130,22 @@ class DspLoop:
         statistics[QUANTA] += 1
         statistics[LATE_QUANTA] += 1 if load > 1.0 else 0
 
+    def _deepen(self) -> None:
+        """Work one quantum further ahead from now on, unless that was done a moment ago."""
+        now_s = time.monotonic()
+        if now_s < self._adapt_at_s:
+            return
+        self._adapt_at_s = now_s + ADAPT_INTERVAL_S
+        self._underruns = int(self._session.counters[UNDERRUNS])
+        if self._safety_quanta < MOST_SAFETY_QUANTA:
+            self._safety_quanta += 1
+            self._session.statistics[SAFETY_QUANTA] = self._safety_quanta
+
     def _replace(self, lost: Driver) -> Driver:
         """Go on with the null clock; the dead device is left alone, since any call into it may hang."""
         lost.abandon()
         self._session.statistics[DEVICE_LOST] = 1.0
+        self._session.inputs.counters[1] = 0
         self.driver = NullClock(self._session, self._spec)
         self.driver.start()
         self._on_lost(lost.device)

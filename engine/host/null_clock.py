@@ -11,6 +11,7 @@ from engine.host.callback import (
     RING_MINIMUM,
     STATE,
     UNDERRUN_FRAMES,
+    UNDERRUN_LOG,
     UNDERRUNS,
     WRITTEN,
 )
@@ -37,13 +38,14 @@ class NullClock:
     ) -> None:
         # set once
         self._counters = session.counters
+        self._log = session.underruns
         self._spec = spec
         self._clock = clock
         self.device_frames = spec.quantum_frames
         # DSP loop only
         self._start_s = 0.0
         self._start_frame = 0
-        self._short = False
+        self._short_frames = 0
         self._abandoned = False
 
     def start(self) -> None:
@@ -66,15 +68,24 @@ class NullClock:
         taken = min(due - read, available)
         short = due - read - taken
         if int(self._counters[STATE]) == PLAYING:
-            if short and not self._short:
-                self._counters[UNDERRUNS] += 1
-                self._counters[UNDERRUN_FRAMES] += short
+            self._note(read + taken, short)
             self._counters[RING_MINIMUM] = min(int(self._counters[RING_MINIMUM]), available - taken)
-        self._short = short > 0
+        self._short_frames = short
         if short > LONGEST_LAG_S * self._spec.rate_hz:
             self._start_s += short / self._spec.rate_hz
         self._counters[CALLBACKS] += 1
         self._counters[READ] = read + taken
+
+    def _note(self, frame: int, short: int) -> None:
+        """Count the frames that came too late; `short` still are, and may get more before there are fewer."""
+        more = short - self._short_frames
+        if more <= 0:
+            return
+        number = int(self._counters[UNDERRUNS]) - (1 if self._short_frames else 0)
+        row = self._log[number % UNDERRUN_LOG]
+        row[:] = (frame, short) if not self._short_frames else (row[0], row[1] + more)
+        self._counters[UNDERRUNS] = number + 1
+        self._counters[UNDERRUN_FRAMES] += more
 
     def lost(self) -> bool:
         """Time does not stop."""

@@ -9,39 +9,19 @@ import time
 from typing import Any
 
 from engine.errors import HostError
-from engine.host.callback import CALLBACKS, CallbackState, compiled_callback
+from engine.host.callback import CALLBACKS, DEVICE_FRAMES, INPUT_CHANNELS, CallbackState, compiled_callback
+from engine.host.device_choice import Unavailable, find_input, find_output, label, load_sounddevice
 from engine.host.protocol import Open
 from engine.host.session import Session
 
 MOST_CHANNELS = 64
-LOST_AFTER_S = 0.25
+LOST_AFTER_S = 0.2
 LOST_AFTER_BLOCKS = 8
+LOOK_INTERVAL_S = 0.02
+"""How often the stream is asked whether it is active: with a dead JACK server it says so within milliseconds."""
+
 FIRST_CALLBACK_S = 3.0
 """How long a device may take to ask for the first frames: network and Bluetooth devices wake up slowly."""
-
-NO_LIBRARY = (
-    "the PortAudio library is missing; install it (Debian and Ubuntu: `apt install libportaudio2`; "
-    "Fedora: `dnf install portaudio`; macOS: `brew install portaudio`)"
-)
-NO_DEVICE = (
-    "no audio device found (PortAudio sees none); plug one in or start JACK or PipeWire, then see "
-    "`roomtone devices`"
-)
-
-
-class Unavailable(Exception):
-    """There is no such device now. The text is `what is wrong; what to do about it`."""
-
-
-def load_sounddevice() -> Any:
-    """Import sounddevice, which loads and initialises PortAudio; raises Unavailable without the library."""
-    try:
-        import sounddevice
-    except OSError as error:  # what sounddevice raises where the library is not found
-        raise Unavailable(NO_LIBRARY) from error
-    except Exception as error:  # PortAudioError: the library is there and cannot begin
-        raise Unavailable(f"PortAudio does not start ({error}); see `roomtone devices`") from error
-    return sounddevice
 
 
 def leave_server() -> None:
@@ -54,7 +34,8 @@ def leave_server() -> None:
 class PortAudioDriver:
     """A stream on an output device whose callback drains the ring; opened by the constructor.
 
-    Raises Unavailable if there is no such device, HostError if it cannot play at the rate that is asked for.
+    With `input_channels` it is a full-duplex one; where the device does not play along, output alone, and `notice`
+    says why. Raises Unavailable if there is no such device, HostError if it cannot play at the rate that is asked for.
     """
 
     name = "portaudio"
@@ -62,45 +43,82 @@ class PortAudioDriver:
     def __init__(self, session: Session, wish: Open) -> None:
         # set once
         sd = load_sounddevice()
-        number = _find_device(sd, wish.device)
+        number = find_output(sd, wish.device)
         info = sd.query_devices(number)
         api = sd.query_hostapis(info["hostapi"])["name"]
-        self.device = f"{info['name']} ({api})"
+        self.device = label(sd, info)
+        self.notice: str | None = None
         self._counters = session.counters
         self._callback = compiled_callback()
-        spec = wish.spec
+        rate_hz = wish.spec.rate_hz
         # JACK's period is the server's: to ask for another only makes PortAudio cut it up.
-        blocksize = wish.blocksize_frames or (0 if "JACK" in api else spec.quantum_frames)
+        blocksize = wish.blocksize_frames or (0 if "JACK" in api else wish.spec.quantum_frames)
         self._stream: Any = None
         error: Exception | None = None
         most = int(info["max_output_channels"])
-        for channels in dict.fromkeys((min(2, most), min(most, MOST_CHANNELS))):
+        source = self._source(sd, wish, number) if wish.input_channels else None
+        for channels_in, channels in (
+            (into, out)
+            for into in ((wish.input_channels, 0) if source is not None else (0,))
+            for out in dict.fromkeys((min(2, most), min(most, MOST_CHANNELS)))
+        ):
             self._state = CallbackState(
-                session.ring, session.counters, spec.rate_hz, channels, fade_in=wish.first_frame > 0
+                session.ring,
+                session.counters,
+                session.underruns,
+                rate_hz,
+                channels,
+                fade_in_ms=wish.fade_in_ms,
+                inputs=session.inputs,
+                channels_in=channels_in,
             )
             try:
                 self._stream = sd._StreamBase(
-                    "output",
-                    samplerate=spec.rate_hz,
+                    "duplex" if channels_in else "output",
+                    samplerate=rate_hz,
                     blocksize=blocksize,
-                    device=number,
-                    channels=channels,
+                    device=(source, number) if channels_in else number,
+                    channels=(channels_in, channels) if channels_in else channels,
                     dtype="float32",
-                    latency="low",
+                    latency=wish.latency,
                     callback=sd._ffi.cast("PaStreamCallback*", self._callback.address),
                     userdata=sd._ffi.cast("void*", self._state.address),
                 )
+                session.inputs.counters[1] = channels_in
                 break
             except sd.PortAudioError as problem:
                 error = error or problem
         if self._stream is None:
-            raise _refused(sd, error, self.device, api, spec.rate_hz, float(info["default_samplerate"]))
-        self.latency_s = float(self._stream.latency)
-        self.device_frames = max(spec.quantum_frames, round(self.latency_s * spec.rate_hz))
-        self._patience_s = max(LOST_AFTER_S, LOST_AFTER_BLOCKS * self.device_frames / spec.rate_hz)
+            raise _refused(sd, error, self.device, api, rate_hz, float(info["default_samplerate"]))
+        if source is not None and not channels_in:
+            self.notice = (
+                f"no live input: {self.device} does not play and record at once ({_sentence(error)})"
+            )
+        latency = self._stream.latency
+        self.latency_s = float(latency[1] if channels_in else latency)
+        self.device_frames = max(wish.spec.quantum_frames, round(self.latency_s * rate_hz))
+        self._rate_hz = rate_hz
         # DSP loop only
         self._heartbeat = 0
-        self._heard_at_s = 0.0
+        self._silent_s = 0.0
+        self._asked_at_s = 0.0
+        self._look_at_s = 0.0
+
+    def _source(self, sd: Any, wish: Open, output: int) -> int | None:
+        """Return the number of the input device; None, with a notice, if there is none that can do it."""
+        wanted = min(wish.input_channels, INPUT_CHANNELS)
+        try:
+            number = find_input(sd, wish.input_device, output)
+        except Unavailable as problem:
+            self.notice = f"no live input: {problem}"
+            return None
+        info = sd.query_devices(number)
+        if info["max_input_channels"] < wanted:
+            self.notice = (
+                f"no live input: {info['name']} has {info['max_input_channels']} of {wanted} input channels"
+            )
+            return None
+        return number
 
     def start(self) -> None:
         """Start the stream; raises HostError."""
@@ -110,20 +128,33 @@ class PortAudioDriver:
             raise HostError(
                 f"{self.device} does not start: {_sentence(error)}; see `roomtone devices`"
             ) from error
-        self._heard_at_s = time.monotonic()
+        self._asked_at_s = time.monotonic()
 
     def advance(self) -> None:
         """Nothing to do: the device asks on a thread of its own."""
 
     def lost(self) -> bool:
-        """Say whether the device has not asked for so long that it will not again."""
+        """Say whether the device has gone, or has not asked for so long that it will not again."""
+        now_s = time.monotonic()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_INTERVAL_S
+            if not self._active():
+                return True
+        # A machine that stood still as a whole, this thread included, is no lost device.
+        self._silent_s += min(now_s - self._asked_at_s, LOOK_INTERVAL_S)
+        self._asked_at_s = now_s
         heartbeat = int(self._counters[CALLBACKS])
-        now = time.monotonic()
         if heartbeat != self._heartbeat:
             self._heartbeat = heartbeat
-            self._heard_at_s = now
-        patience_s = self._patience_s if heartbeat else FIRST_CALLBACK_S
-        return now - self._heard_at_s > patience_s
+            self._silent_s = 0.0
+        blocks_s = LOST_AFTER_BLOCKS * int(self._counters[DEVICE_FRAMES]) / self._rate_hz
+        return self._silent_s > (max(LOST_AFTER_S, blocks_s) if heartbeat else FIRST_CALLBACK_S)
+
+    def _active(self) -> bool:
+        try:
+            return bool(self._stream.active)
+        except Exception:  # PortAudioError: it does not even know any more
+            return False
 
     def abandon(self) -> None:
         """Mute the callback, should it come to life again, and leave the stream alone: closing it could hang."""
@@ -133,31 +164,6 @@ class PortAudioDriver:
         """Let the device play out what it has, then close the stream."""
         self._stream.stop()
         self._stream.close()
-
-
-def _find_device(sd: Any, wish: str | None) -> int:
-    """Return the number of the output device whose name holds `wish` (or the default); raises Unavailable."""
-    devices = [(n, d) for n, d in enumerate(sd.query_devices()) if d["max_output_channels"] > 0]
-    if not devices:
-        raise Unavailable(NO_DEVICE)
-    if wish is None:
-        default = sd.default.device[1]
-        default = (
-            default if default >= 0 else sd.query_hostapis(devices[0][1]["hostapi"])["default_output_device"]
-        )
-        return int(default) if default >= 0 else devices[0][0]
-    names = {n: f"{d['name']}, {sd.query_hostapis(d['hostapi'])['name']}" for n, d in devices}
-    wanted = wish.lower()
-    exact = [n for n, d in devices if wanted in (str(d["name"]).lower(), names[n].lower())]
-    matches = exact or [
-        n for n, name in names.items() if all(word in name.lower() for word in wanted.split())
-    ]
-    if len(matches) == 1:
-        return matches[0]
-    listed = "; ".join(names[n] for n in matches or names)
-    if matches:
-        raise Unavailable(f"{wish!r} names several devices; say which: {listed}")
-    raise Unavailable(f"there is no output device {wish!r}; there is: {listed}")
 
 
 def _refused(

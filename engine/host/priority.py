@@ -1,12 +1,21 @@
 """What the system may grant to a thread that must not be late. All of it is asked for, none of it is needed."""
 
+import contextlib
 import ctypes
 import gc
 import os
 import sys
+import threading
+from collections.abc import Callable
 
 PRIORITY = 10
-"""Of SCHED_FIFO: above ordinary threads, below those of an audio server."""
+"""Of SCHED_FIFO, for the DSP loop: above ordinary threads, below those of an audio server."""
+
+MESSENGER_PRIORITY = 5
+"""Of SCHED_FIFO, for the messenger: an ordinary thread that takes its processor while it holds the interpreter would
+hold up the DSP loop as well."""
+
+BACKGROUND_NICENESS = 10
 
 SWITCH_INTERVAL_S = 0.0002
 """How long another thread may keep the interpreter from the DSP loop; the default of 5 ms is two quanta."""
@@ -22,24 +31,64 @@ def settle() -> None:
     gc.disable()
 
 
-def request_priority() -> str:
-    """Ask for real-time priority for the calling thread; return what was refused and the remedy, or ""."""
+def request_rights(messenger: int | None) -> str:
+    """Ask for what keeps the calling thread, the DSP loop, on time; return in one line what was refused, or "".
+
+    `messenger` is the native number of the thread that shares the interpreter with it. With a single processor it
+    stays an ordinary thread: there, building a large graph at real-time priority would starve the audio server.
+    """
+    refused = []
+    granted = _request_priority(0, PRIORITY)
+    if granted and messenger is not None and (os.cpu_count() or 1) > 1:
+        granted = _request_priority(messenger, MESSENGER_PRIORITY)
+    if not granted:
+        refused.append(("real-time priority", "`@audio - rtprio 20`"))
+    if not _lock_memory():
+        refused.append(("locked memory", "`@audio - memlock unlimited`"))
+    if not refused:
+        return ""
+    what, lines = (" and ".join(column) for column in zip(*refused, strict=True))
+    return (
+        f"without {what}, under-runs are likelier on a busy machine; allow {lines} in "
+        "/etc/security/limits.conf and log in again"
+    )
+
+
+def in_background(job: Callable[[], object]) -> None:
+    """Do `job` on a thread of low priority, and wait for it; raises what it raises.
+
+    The calling thread's priority stays as it is: without rights, a lowered one could not be raised again, nor could
+    the policy for idle time be left.
+    """
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        with contextlib.suppress(OSError):
+            if sys.platform == "linux":  # elsewhere niceness belongs to the process, for good
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
+        try:
+            job()
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=work, name="background")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _request_priority(thread: int, priority: int) -> bool:
     if not hasattr(os, "sched_setscheduler"):
-        return ""
+        return True
     try:
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(PRIORITY))
+        os.sched_setscheduler(thread, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except OSError:
-        return (
-            "no real-time priority: under-runs are likelier when the machine is busy; "
-            "allow it in /etc/security/limits.conf (`@audio - rtprio 20`) and log in again"
-        )
-    return ""
+        return False
+    return True
 
 
-def lock_memory() -> str:
-    """Ask for all present memory to stay out of swap; return what was refused and the remedy, or ""."""
+def _lock_memory() -> bool:
+    """Ask for all present memory to stay out of swap."""
     libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mlockall") or libc.mlockall(_MCL_CURRENT) == 0:
-        return ""
-    return "the engine's memory may be swapped out; allow `@audio - memlock unlimited` in limits.conf"
+    return not hasattr(libc, "mlockall") or libc.mlockall(_MCL_CURRENT) == 0

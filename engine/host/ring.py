@@ -4,20 +4,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.jit import kernel
-from engine.host.callback import READ, RING_FRAMES, WRITTEN, fence
+from engine.host.callback import READ, RING_FRAMES, WRITTEN, fence, order_reads
 from engine.host.session import Session
 from engine.spec import QUANTA_FRAMES, Block
 
 
 @kernel("void(float32[:, ::1], int64, float32[:, ::1])")
 def _copy_in(ring: NDArray[np.float32], at: int, block: NDArray[np.float32]) -> None:
-    """ring[at + n modulo its length] = block[n], complete before the caller says so."""
+    """ring[at + n modulo its length] = block[n]."""
     mask = ring.shape[0] - 1
     for n in range(block.shape[0]):
         place = (at + n) & mask
         ring[place, 0] = block[n, 0]
         ring[place, 1] = block[n, 1]
-    fence()
+    fence()  # release: the samples are there before the caller's counter says so
 
 
 class RingWriter:
@@ -30,6 +30,7 @@ class RingWriter:
     @property
     def waiting_frames(self) -> int:
         """Frames written that the device has not taken yet."""
+        # No fence: the ring is never filled so far that a place which is still read could be written again.
         return int(self._counters[WRITTEN]) - int(self._counters[READ])
 
     def write(self, block: Block) -> None:
@@ -55,9 +56,11 @@ class RingTap:
     def read(self) -> NDArray[np.float32]:
         """Return a copy of all frames rendered since the last call, float32 `[frames, 2]`, perhaps none."""
         written = int(self._counters[WRITTEN])
+        order_reads()  # acquire: no sample is read before the counter that vouches for it
         begin = max(self.frame, self._oldest_frame())
         places = np.arange(begin, max(begin, written)) & (RING_FRAMES - 1)
         frames: NDArray[np.float32] = self._ring[places]
+        order_reads()  # acquire: what was overwritten meanwhile is found by a counter read after the samples
         overwritten = min(max(self._oldest_frame() - begin, 0), len(frames))
         self.lost_frames += begin - self.frame + overwritten
         self.frame = max(begin, written)

@@ -8,23 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.events import QUEUE_BYTES, EventQueue
+from engine.events import QUEUE_BYTES, QUEUES, EventQueue
 from engine.host import callback
 from engine.host.shm import Segment, aligned
+from engine.inputs import INPUT_BYTES, InputRing
 from engine.slots import METER_CAPACITY, SLOT_CAPACITY, Slots
 
 # Engine statistics, float64; written by the DSP loop.
-LOAD_MEAN, LOAD_MAX, QUANTA, LATE_QUANTA, DEVICE_LOST = range(5)
+LOAD_MEAN, LOAD_MAX, QUANTA, LATE_QUANTA, DEVICE_LOST, STARTED, SAFETY_QUANTA = range(7)
 STATISTICS = 8
 
 _RING_BYTES = callback.RING_FRAMES * 2 * 4
 _SIZES_BYTES = (
     _RING_BYTES,
     callback.COUNTERS * 8,
+    callback.UNDERRUN_LOG * 2 * 8,
     STATISTICS * 8,
     SLOT_CAPACITY * 8,
     METER_CAPACITY * 8,
-    QUEUE_BYTES,
+    INPUT_BYTES,
+    *[QUEUE_BYTES] * QUEUES,
 )
 
 
@@ -36,7 +39,11 @@ class EngineStatistics:
     the mean of the last second, and the largest so far. An under-run is one stretch in which the ring was short;
     `underrun_frames` counts what the device got as silence instead. `device_underflows` are those that PortAudio
     reports on its own. `ring_minimum_frames` is the least that was left in the ring after the device took its
-    share. `device_lost` says that the device stopped asking and the null clock took over.
+    share. `device_lost` says that the device stopped asking and the null clock took over. `heartbeat` grows with
+    every turn of the DSP loop, some hundred times a second, whatever the device does: if it stands still, the engine
+    hangs. `started` says that the driver runs; `safety_quanta` is how far the engine is ahead of it now.
+
+    Under-runs are counted over all engines of the session, everything else since the present one began.
     """
 
     frame_rendered: int
@@ -52,6 +59,9 @@ class EngineStatistics:
     ring_minimum_frames: int
     device_frames: int
     device_lost: bool
+    heartbeat: int
+    started: bool
+    safety_quanta: int
     alive: bool
 
 
@@ -60,11 +70,13 @@ class Session:
 
     Attributes, with their only writer:
         ring        float32 `[RING_FRAMES, 2]`   DSP loop: rendered sound; frame n is at n modulo RING_FRAMES
-        counters    int64 `[COUNTERS]`           see `engine.host.callback`: DSP loop, or callback (null clock)
+        counters    int64 `[COUNTERS]`           see `engine.host.callback`, where each one's writer is named
+        underruns   int64 `[UNDERRUN_LOG, 2]`    callback (null clock): (frame, frames missing)
         statistics  float64 `[STATISTICS]`       DSP loop
         params      float64 `[SLOT_CAPACITY]`    control process
         meters      float64 `[METER_CAPACITY]`   DSP loop (processors)
-        events      `EventQueue`                 control process pushes, DSP loop (players) takes
+        inputs      `InputRing`                  callback
+        queues      `EventQueue` each            control process pushes, DSP loop (players) takes
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -77,10 +89,13 @@ class Session:
         ring = segment.view(np.float32, callback.RING_FRAMES * 2, starts[0])
         self.ring: NDArray[np.float32] = ring.reshape(callback.RING_FRAMES, 2)
         self.counters: NDArray[np.int64] = segment.view(np.int64, callback.COUNTERS, starts[1])
-        self.statistics: NDArray[np.float64] = segment.view(np.float64, STATISTICS, starts[2])
-        self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[3])
-        self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[4])
-        self.events = EventQueue(segment.view(np.uint8, QUEUE_BYTES, starts[5]))
+        log = segment.view(np.int64, callback.UNDERRUN_LOG * 2, starts[2])
+        self.underruns: NDArray[np.int64] = log.reshape(callback.UNDERRUN_LOG, 2)
+        self.statistics: NDArray[np.float64] = segment.view(np.float64, STATISTICS, starts[3])
+        self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[4])
+        self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[5])
+        self.inputs = InputRing(segment.view(np.uint8, INPUT_BYTES, starts[6]))
+        self.queues = tuple(EventQueue(segment.view(np.uint8, QUEUE_BYTES, start)) for start in starts[7:])
 
     @classmethod
     def create(cls, first_frame: int = 0) -> "Session":
@@ -97,13 +112,17 @@ class Session:
     def begin(self, first_frame: int) -> None:
         """Set all counters for an engine that begins at `first_frame`; only while none is running.
 
-        Frames between what was rendered last and `first_frame` are silence to whoever records.
+        Frames between what was rendered last and `first_frame` are silence to whoever records. Under-runs, the
+        frames of live input, parameters, meters and queues stay as they are.
         """
         skipped = min(first_frame - int(self.counters[callback.WRITTEN]), callback.RING_FRAMES)
         if skipped > 0:
             self.ring[np.arange(first_frame - skipped, first_frame) % callback.RING_FRAMES] = 0.0
+        underruns = self.counters[[callback.UNDERRUNS, callback.UNDERRUN_FRAMES]]
         self.counters.fill(0)
+        self.counters[[callback.UNDERRUNS, callback.UNDERRUN_FRAMES]] = underruns
         self.statistics.fill(0.0)
+        self.inputs.counters[1] = 0
         self.counters[callback.READ] = first_frame
         self.counters[callback.RING_MINIMUM] = callback.RING_FRAMES
         self.counters[callback.WRITTEN] = first_frame
@@ -126,8 +145,22 @@ class Session:
             ring_minimum_frames=counters[callback.RING_MINIMUM],
             device_frames=counters[callback.DEVICE_FRAMES],
             device_lost=statistics[DEVICE_LOST] != 0.0,
+            heartbeat=counters[callback.HEARTBEAT],
+            started=statistics[STARTED] != 0.0,
+            safety_quanta=int(statistics[SAFETY_QUANTA]),
             alive=alive,
         )
+
+    def underruns_since(self, count: int) -> list[tuple[int, int]]:
+        """Return (frame, frames missing) of the under-runs after the first `count`, as far as they are remembered.
+
+        One that is still under way is there with what it has missed so far.
+        """
+        total = int(self.counters[callback.UNDERRUNS])
+        callback.order_reads()  # acquire: no row is read before the counter that vouches for it
+        numbers = range(max(count, total - callback.UNDERRUN_LOG, 0), total)
+        rows = [self.underruns[number % callback.UNDERRUN_LOG] for number in numbers]
+        return [(int(frame), int(frames)) for frame, frames in rows]
 
     def close(self) -> None:
         """Let go of the segment; the process that made it removes it."""

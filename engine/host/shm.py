@@ -7,6 +7,7 @@ process to end would then remove the segment under the feet of the other.
 
 import contextlib
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -30,9 +31,12 @@ _patching = threading.Lock()
 class _Mapping(shared_memory.SharedMemory):
     """A mapping that lives on quietly while arrays still look into it."""
 
+    unmapped = False
+
     def close(self) -> None:
         with contextlib.suppress(BufferError):
             super().close()
+            self.unmapped = True
 
 
 class Segment:
@@ -48,7 +52,7 @@ class Segment:
     def create(cls, size_bytes: int) -> "Segment":
         """Make a zeroed segment of at least `size_bytes`; raises HostError where the machine has no room for it."""
         try:
-            mapping = _Mapping(create=True, size=max(1, size_bytes))
+            mapping = _Mapping(_fresh_name(), create=True, size=max(1, size_bytes))
         except OSError as error:
             raise HostError(_no_room(size_bytes, error)) from error
         segment = cls(mapping, owned=True)
@@ -81,19 +85,28 @@ class Segment:
             raise ValueError("the segment is closed")
         return np.frombuffer(memory, kind, count, offset_bytes)
 
-    def close(self) -> None:
-        """Let go of the segment, and remove its name if it was made here. Arrays into it stay valid."""
+    def close(self) -> bool:
+        """Let go of the segment, and remove its name if it was made here. Arrays into it stay valid.
+
+        Returns whether it is unmapped: not while there are such arrays; `close` may then be called again.
+        """
         if self._owned:
             self._owned = False
             with contextlib.suppress(FileNotFoundError):
                 self._mapping.unlink()
         self._mapping.close()
+        return self._mapping.unmapped
 
     def __enter__(self) -> "Segment":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _fresh_name() -> str:
+    """Return a name that tells whose segment it is; macOS allows 31 characters."""
+    return f"roomtone-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def aligned(offset_bytes: int) -> int:
