@@ -55,24 +55,42 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: the full name (`room.wet_level`, `mix.car.panning`), its parameter and slot."""
+    """One line of the table: the full name (`room.wet_level`, `mix.car.panning`), its parameter and slot.
+
+    `node` is the node it belongs to, with its generation (`room@2`).
+    """
 
     name: str
     param: Param
     slot: int
     default: float
+    node: str
+
+
+def spoken(node: str) -> str:
+    """Return the name of a node without its generation: `room` for `room@2`."""
+    return node.partition("@")[0]
+
+
+def generation(node: str) -> int:
+    """Return the generation of a node: 2 for `room@2`, 0 for `room`."""
+    return int(node.partition("@")[2] or 0)
 
 
 class ParamTable:
     """The rows of all nodes of a graph, over one float64 memory.
 
+    Where nodes share a name but for their generation, the newest has it; the slots of the others are kept as they are.
     Control side writes with `set` and `set_unit`; both refuse what is not finite or out of range, by name, and
     then change nothing.
     """
 
-    def __init__(self, slot_map: SlotMap, rows: Mapping[str, Row], memory: Slots | None = None) -> None:
+    def __init__(
+        self, slot_map: SlotMap, every: Mapping[tuple[str, str], Row], memory: Slots | None = None
+    ) -> None:
         self.slot_map = slot_map
-        self.rows = dict(rows)
+        self._every = every
+        self.rows = {row.name: row for row in every.values()}
         self.memory = np.zeros(SLOT_CAPACITY) if memory is None else memory
 
     @classmethod
@@ -84,27 +102,28 @@ class ParamTable:
     ) -> "ParamTable":
         """Build the table of `params` ((node name, its parameters)…).
 
-        Rows that `previous` has as well keep their slot and their present value; new rows start at their default.
+        Rows of nodes that `previous` has as well keep their slot and their present value; new ones start at their
+        default.
         """
-        params = list(params)
+        params = sorted(params, key=lambda pair: generation(pair[0]))
         wanted = {(node, p.name): (p.identity, p.count) for node, ps in params for p in ps}
         slot_map = (previous.slot_map if previous else SlotMap()).updated(wanted)
-        rows: dict[str, Row] = {}
+        every: dict[tuple[str, str], Row] = {}
         for node, ps in params:
             for p in ps:
                 start = slot_map.spans[node, p.name].start
                 for offset, default in enumerate(p.defaults):
                     middle = f".{p.keys[offset]}" if p.keys else ""
-                    row = Row(f"{node}{middle}.{p.name}", p, start + offset, default)
-                    rows[row.name] = row
-        if previous is not None:
-            memory = previous.memory
-        table = cls(slot_map, rows, memory)
-        for name, row in rows.items():
-            before = previous.rows.get(name) if previous else None
+                    row = Row(f"{spoken(node)}{middle}.{p.name}", p, start + offset, default, node)
+                    every[node, row.name] = row
+        table = cls(slot_map, every, previous.memory if previous is not None else memory)
+        for key, row in every.items():
+            before = previous._every.get(key) if previous else None
             value = float(table.memory[before.slot]) if before else row.default
             # A node of the same name may have come with another range.
-            table.memory[row.slot] = value if row.param.lo <= value <= row.param.hi else row.default
+            value = value if row.param.lo <= value <= row.param.hi else row.default
+            if table.memory[row.slot] != value:
+                table.memory[row.slot] = value
         return table
 
     def settle(self) -> None:

@@ -1,14 +1,11 @@
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
-import time
-import uuid
 from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
+
+from benchmarks.jack_server import JackServer
 
 # No deadline, because shared machines stall; the same examples in every run, because a red test must mean a change.
 settings.register_profile("roomtone", deadline=None, derandomize=True)
@@ -30,81 +27,12 @@ def pytest_runtest_makereport(
     return report
 
 
-RATE_HZ = 48_000
-PERIOD_FRAMES = 128
-READY_S = 15.0
-
-
-def _sees_system(env: dict[str, str]) -> tuple[bool, str]:
-    """Ask a child process, which may hang, whether PortAudio sees the JACK server; and if not, why."""
-    probe = "import sounddevice as sd; print([d['name'] for d in sd.query_devices()])"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", probe], env=env, capture_output=True, text=True, timeout=10, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False, "PortAudio hangs"
-    if done.returncode:
-        return False, done.stderr.strip().splitlines()[-1]
-    return "system" in done.stdout, f"PortAudio sees {done.stdout.strip()}"
-
-
-class JackServer:
-    """A JACK server of our own on the dummy driver, which no other JACK program finds."""
-
-    def __init__(self, rate_hz: int = RATE_HZ, period_frames: int = PERIOD_FRAMES) -> None:
-        self.name = f"roomtone-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self.variables = {
-            "JACK_DEFAULT_SERVER": self.name,
-            "JACK_NO_START_SERVER": "1",
-            "JACK_NO_AUDIO_RESERVATION": "1",
-        }
-        self._command = f"jackd -n {self.name} -r --no-mlock -d dummy -r {rate_hz} -p {period_frames}".split()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        self.process = self._spawn()
-
-    def _spawn(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            self._command,
-            env={**os.environ, **self.variables},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-
-    def wait_until_ready(self) -> str:
-        """Return "" once PortAudio sees the server, or why it does not."""
-        until_s = time.monotonic() + READY_S
-        reason = ""
-        while time.monotonic() < until_s:
-            if self.process.poll() is not None:
-                self._log.seek(0)
-                lines = self._log.read().decode(errors="replace").splitlines()[-2:]
-                return f"jackd ended with exit code {self.process.returncode}: {' '.join(lines)}"
-            ready, reason = _sees_system({**os.environ, **self.variables})
-            if ready:
-                return ""
-            time.sleep(0.2)
-        return reason
-
-    def kill(self) -> None:
-        """End the server as a crash would."""
-        self.process.kill()
-        self.process.wait(5)
-
-    def close(self) -> None:
-        """End the server and have it remove its shared memory and its place among the 8 a machine can have.
-
-        A killed one leaves both; the next of the same name takes them over, and can then end properly.
-        """
-        if self.process.poll() is not None:
-            self.process = self._spawn()
-            self.wait_until_ready()
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.kill()
+@pytest.fixture(scope="session", autouse=True)
+def _own_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what the tests break out of the user's own log of incidents."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -37,11 +37,11 @@ ALLOWED = {
     "engine.view": {"engine", "engine.view", "rich", "matplotlib"},
     "engine.control": {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
-        *("engine.scene", "engine.view", "dsp", "presets"),
+        *("engine.scene", "engine.view", "dsp", "presets", "platformdirs"),
     },
     "engine.cli": {"engine", *PARTS, "dsp", "presets", "typer", "rich"},
     "presets": {"presets"},
-    "benchmarks": {"engine", *PARTS, "dsp", "presets", "benchmarks", "rich", "matplotlib"},
+    "benchmarks": {"engine", *PARTS, "dsp", "presets", "benchmarks", "numba", "rich", "matplotlib"},
 }
 """Folder → what it may import besides the standard library and numpy; `engine` is the words all sides share."""
 
@@ -133,12 +133,15 @@ BANNED_NODES = (
 )
 
 
+REALTIME_METHODS = ("process", "reset", "heal", "adopt")
+
+
 def realtime_bodies() -> Iterator[tuple[str, ast.FunctionDef]]:
     for path in sorted((ROOT / "engine" / "nodes").glob("*.py")):
         for cls in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(cls, ast.ClassDef) and cls.name.endswith("Processor"):
                 for item in cls.body:
-                    if isinstance(item, ast.FunctionDef) and item.name in ("process", "reset", "adopt"):
+                    if isinstance(item, ast.FunctionDef) and item.name in REALTIME_METHODS:
                         yield f"{path.stem}.{cls.name}.{item.name}", item
 
 

@@ -12,6 +12,7 @@ from dsp.blocks import add_to, delay, fade
 from dsp.mixing import OFF_DB, hold_peaks, level_gains
 from engine.clips import ClipStore
 from engine.events import EventQueue
+from engine.inputs import InputRing
 from engine.meters import MeterTable
 from engine.node import BuildContext, Processor
 from engine.nodes.mix import PEAK_FALL_DB_PER_S, RAMP_MS, Mix, Pan
@@ -48,7 +49,7 @@ class Desk:
         self.meters = MeterTable.of([("mix", node.meters)] if sums else [])
         self.spec = StreamSpec(RATE_HZ, 128)
         maps = self.params.slot_map, self.params.memory, self.meters.slot_map, self.meters.memory
-        ctx = BuildContext("mix", self.spec, ClipStore(), EventQueue(), *maps)
+        ctx = BuildContext("mix", self.spec, ClipStore(), (EventQueue(),), InputRing(), *maps)
         self.processor: Processor = node.build(ctx) if sums else Pan(node).build(ctx)
         self.sums = sums
 

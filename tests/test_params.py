@@ -1,6 +1,7 @@
 """The parameter and meter tables: what they refuse, what an edit of the graph keeps."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -262,3 +263,38 @@ def test_a_choice_is_not_known_by_its_word() -> None:
         assert table.get("unmask.yield") == value
     with pytest.raises(ParamError, match=r"room.wet_level: 'never' is refused; must be 0 to 1"):
         table.set("room.wet_level", "never")
+
+
+def test_of_two_generations_the_newest_has_the_name_and_the_older_keeps_its_values() -> None:
+    wet = Param("wet_level", "", 0.0, 1.0, 0.2, "")
+    old = ParamTable.of([("room", (wet,)), ("master", (wet,))])
+    old.set("room.wet_level", 0.7)
+    old.set("master.wet_level", 0.9)
+    both = ParamTable.of(
+        [("room@2", (replace(wet, default=0.3),)), ("room", (wet,)), ("master", (wet,))], old
+    )
+    assert both.get("room.wet_level") == 0.3
+    assert both.row("room.wet_level").node == "room@2"
+    assert both.get("master.wet_level") == 0.9
+    assert both.memory[both.slot_map.spans["room", "wet_level"].start] == 0.7
+    both.set("room.wet_level", 0.4)
+    after = ParamTable.of([("room@2", (replace(wet, default=0.3),)), ("master", (wet,))], both)
+    assert after.get("room.wet_level") == 0.4
+    assert [row.name for row in after] == ["master.wet_level", "room.wet_level"]
+
+
+def test_of_two_generations_the_newest_meter_is_read() -> None:
+    peak = Meter("peak", "", "")
+    table = MeterTable.of([("mix@2", (peak,)), ("mix", (peak,))])
+    table.memory[table.slot_map.spans["mix", "peak"].start] = 1.0
+    table.memory[table.slot_map.spans["mix@2", "peak"].start] = 2.0
+    assert table.read("mix", "peak").tolist() == [2.0]
+
+
+def test_a_meter_of_a_changed_node_gets_slots_of_its_own() -> None:
+    """What is built writes there while the old one still plays."""
+    peak = Meter("peak", "", "")
+    old = MeterTable.of([("mix", (peak,)), ("room", (peak,))], owners={"mix": "one", "room": "same"})
+    new = MeterTable.of([("mix", (peak,)), ("room", (peak,))], old, owners={"mix": "two", "room": "same"})
+    assert new.slot_map.spans["mix", "peak"].start != old.slot_map.spans["mix", "peak"].start
+    assert new.slot_map.spans["room", "peak"].start == old.slot_map.spans["room", "peak"].start

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.control.offline import OfflineEngine
-from engine.control.patch import default_graph
+from engine.control.local_engine import LocalEngine
+from engine.control.stage import Stage
 from engine.errors import GraphError
 from engine.slots import SLOT_CAPACITY, SlotMap, Span
 from engine.spec import StreamSpec
@@ -94,17 +94,20 @@ def test_more_slots_than_there_are_lie_outside_the_memory() -> None:
 
 
 def test_an_engine_runs_out_of_slots_after_many_edits() -> None:
-    """600 edits that add and remove a track, played for 50 ms each, leave less than three graphs' slots in use."""
+    """200 edits that add and remove a track leave less than three graphs' slots in use."""
     composition = small()
     shorter = replace(composition, tracks=composition.tracks[:-1])
-    engine = OfflineEngine(default_graph(composition), composition, StreamSpec(48_000, 128))
-    once = engine.meters.slot_map.used
+    engine = LocalEngine(StreamSpec(48_000, 128))
+    stage = Stage(engine, 48_000, lambda kind, text: None)
+    stage.open(composition)
+    once = stage.meters.slot_map.used, stage.params.slot_map.used
     block = np.zeros((128, 2), np.float32)
-    for edit in range(600):
-        for _ in range(20):
-            engine.renderer.render(block)
-        assert engine.renderer.settled
-        engine.swap(default_graph(composition if edit % 2 else shorter))
-        assert not engine.renderer.settled
-    assert engine.meters.slot_map.used < 3 * once
-    assert engine.params.slot_map.used < 3 * once
+    for edit in range(200):
+        stage.edit(composition if edit % 2 else shorter)
+        while stage.changing:
+            engine.render(block)
+            for message in engine.poll():
+                stage.take(message)
+            stage.tick()
+    assert stage.meters.slot_map.used < 3 * once[0]
+    assert stage.params.slot_map.used < 3 * once[1]

@@ -7,15 +7,14 @@ import numpy as np
 
 from dsp.denormals import denormals_flushed
 from dsp.units import seconds_to_frames
-from engine.clips import ClipStore
 from engine.control.feeder import Feeder
-from engine.errors import InputError, Problem
-from engine.events import Event, EventQueue
-from engine.messages import Fault
+from engine.control.local_engine import LocalEngine
+from engine.errors import GraphError, InputError, Problem
+from engine.events import Event
+from engine.messages import Fault, Refused
 from engine.meters import MeterTable
-from engine.node import BuildContext
 from engine.params import ParamTable
-from engine.rendering import Graph, Plan, Renderer, compile_plan
+from engine.rendering import Graph, Plan
 from engine.scene.composition import Composition
 from engine.spec import QUANTA_FRAMES, Block, StreamSpec
 
@@ -56,40 +55,26 @@ class OfflineEngine:
     """A renderer with everything it needs, in this process: what the engine process is when played live."""
 
     def __init__(self, graph: Graph, composition: Composition, spec: StreamSpec) -> None:
-        self.clips = ClipStore()
-        for number, material in enumerate(composition.materials):
-            self.clips.add(number, material.samples)
-        self.events = EventQueue()
-        self.params = ParamTable.of(graph.params())
-        self.meters = MeterTable.of(graph.meters())
+        self._engine = LocalEngine(spec)
+        self._engine.share_clips({i: m.samples for i, m in enumerate(composition.materials)})
+        self.events = self._engine.queues[0]
+        self.renderer = self._engine.renderer
+        self.params = ParamTable.of(graph.params(), memory=self._engine.params)
+        self.meters = MeterTable.of(graph.meters(), memory=self._engine.meters)
         self._spec = spec
-        self._snapshot = self.params.memory.copy()
-        self.renderer = Renderer(spec, self.params.memory, self._snapshot)
         self.log: list[Event] = []
         self.faults = FaultLog()
-        self.plan = self.swap(graph)
+        self._engine.swap(graph, self.params.slot_map, self.meters.slot_map)
+        for answer in self._engine.poll():
+            if isinstance(answer, Refused):
+                raise GraphError(answer.what)
 
-    def swap(self, graph: Graph) -> Plan:
-        """Play `graph` from the next quantum on; values of parameters that stay are kept."""
-        if self.renderer.settled:
-            self.params.settle()
-            self.meters.settle()
-        self.params = ParamTable.of(graph.params(), previous=self.params)
-        self.meters = MeterTable.of(graph.meters(), previous=self.meters)
-        self._snapshot[:] = self.params.memory
-        ctx = BuildContext(
-            "",
-            self._spec,
-            self.clips,
-            self.events,
-            self.params.slot_map,
-            self._snapshot,
-            self.meters.slot_map,
-            self.meters.memory,
-        )
-        self.plan = compile_plan(graph, ctx, self.renderer.newest_plan)
-        self.renderer.swap(self.plan)
-        return self.plan
+    @property
+    def plan(self) -> Plan:
+        """The plan that plays."""
+        plan = self.renderer.newest_plan
+        assert plan is not None
+        return plan
 
     def play(
         self,
@@ -104,8 +89,8 @@ class OfflineEngine:
         A block is overwritten by the next. What was played is then in `log`, what failed in `faults`.
         """
         spec = self._spec
-        feeder = Feeder(
-            composition.timeline(None if endless else frames), self.events, spec.rate_hz, keep_log=True
+        feeder = Feeder.of(
+            composition.streams(None if endless else frames), self.events, spec.rate_hz, keep_log=True
         )
         self.log = feeder.log
         block = np.zeros((spec.quantum_frames, 2), np.float32)

@@ -1,25 +1,85 @@
-"""The default graph of a scene."""
+"""The graphs of scenes: one deck a scene, and the master that all of them share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.nodes import Compressor, Limiter, Mix, OutputMeter, Pan, Players, Room, Trims, Unmask
+from engine.nodes import (
+    Compressor,
+    Fader,
+    Limiter,
+    LiveInput,
+    Mix,
+    OutputMeter,
+    Pan,
+    Players,
+    Room,
+    Trims,
+    Unmask,
+)
+from engine.nodes.fader import NEVER, UP, Fade
 from engine.rendering import Graph
 from engine.scene.composition import REFERENCE_LUFS, Composition
 
 
+@dataclass(frozen=True)
+class Deck:
+    """A scene in a graph: its nodes are `tracks`, `trim`, …, from the second generation on `tracks@2`, `trim@2`, ….
+
+    `numbers` are those of its tracks in the events of its queue, one for each track of the composition; left out, the
+    tracks' own. `rise` and `fall` are when it comes and goes.
+    """
+
+    composition: Composition
+    generation: int = 1
+    queue: int = 0
+    numbers: tuple[int, ...] = ()
+    rise: Fade = UP
+    fall: Fade = NEVER
+
+    def node(self, word: str) -> str:
+        """Return the full name of this deck's node `word`."""
+        return word if self.generation == 1 else f"{word}@{self.generation}"
+
+    @property
+    def track_numbers(self) -> tuple[int, ...]:
+        """The number of every track in the events of the queue."""
+        return self.numbers or tuple(t.number for t in self.composition.tracks)
+
+
 def default_graph(composition: Composition) -> Graph:
-    """Return sources → trims → unmask → mix → room and master → meter for the tracks of `composition`.
+    """Return sources → trims → unmask → mix → room and fader → master → meter for the tracks of `composition`.
 
     Outdoors (`room_detected` false) there is no room node: nothing returns.
     """
-    tracks = composition.tracks
-    names = tuple(t.name for t in tracks)
+    return stage_graph([Deck(composition)])
+
+
+def stage_graph(decks: Sequence[Deck]) -> Graph:
+    """Return the graph in which all `decks` play into one master."""
     graph = Graph()
-    graph.add("tracks", Players(tuple(t.number for t in tracks)))
-    graph.add("trim", Trims(names, tuple(t.level_db for t in tracks), REFERENCE_LUFS))
-    graph.add("unmask", Unmask(names, tuple(t.importance for t in tracks), tuple(t.yields for t in tracks)))
+    for deck in decks:
+        _add_deck(graph, deck)
+    graph.add("glue", Compressor())
+    graph.add("limiter", Limiter())
+    graph.add("meter", OutputMeter())
+    graph.chain("glue", "limiter", "meter")
+    for deck in decks:
+        graph.connect(deck.node("fader"), "glue")
+    graph.set_output("meter")
+    return graph
+
+
+def _add_deck(graph: Graph, deck: Deck) -> None:
+    tracks = deck.composition.tracks
+    names = tuple(t.name for t in tracks)
+    graph.add(deck.node("tracks"), Players(deck.track_numbers, queue=deck.queue))
+    graph.add(deck.node("trim"), Trims(names, tuple(t.level_db for t in tracks), REFERENCE_LUFS))
     graph.add(
-        "mix",
+        deck.node("unmask"),
+        Unmask(names, tuple(t.importance for t in tracks), tuple(t.yields for t in tracks)),
+    )
+    graph.add(
+        deck.node("mix"),
         Mix(
             names,
             tuple(t.panning for t in tracks),
@@ -27,17 +87,17 @@ def default_graph(composition: Composition) -> Graph:
             tuple(t.mono for t in tracks),
         ),
     )
-    graph.add("glue", Compressor())
-    graph.add("limiter", Limiter())
-    graph.add("meter", OutputMeter())
-    graph.chain("tracks", "trim", "unmask", "mix", "glue", "limiter", "meter")
-    room = composition.scene.room
+    graph.add(deck.node("fader"), Fader(deck.rise, deck.fall))
+    graph.chain(*(deck.node(word) for word in ("tracks", "trim", "unmask", "mix", "fader")))
+    channels = tuple(t.input_channels for t in tracks)
+    if any(channels):
+        graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
+        graph.connect(deck.node("input"), deck.node("trim"))
+    room = deck.composition.scene.room
     if room.detected:
-        graph.add("room", Room(room.size, room.damping, room.wet_level, room.width))
-        graph.connect("mix.send", "room")
-        graph.connect("room", "glue")
-    graph.set_output("meter")
-    return graph
+        graph.add(deck.node("room"), Room(room.size, room.damping, room.wet_level, room.width))
+        graph.connect(f"{deck.node('mix')}.send", deck.node("room"))
+        graph.connect(deck.node("room"), deck.node("fader"))
 
 
 @dataclass(frozen=True, slots=True)

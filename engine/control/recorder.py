@@ -1,6 +1,11 @@
-"""Keeps what is played: follows the ring of rendered frames and writes it to a file."""
+"""Keeps what is played: follows the ring of rendered frames into a file, with a sidecar that tells how it went."""
 
+import contextlib
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.errors import RoomtoneError
 from engine.host.ring import RingTap
@@ -8,10 +13,11 @@ from engine.media import AudioWriter
 
 
 class Recorder:
-    """Writes every rendered frame to `path` (.wav or .flac), once. Not for the engine side.
+    """Writes every rendered frame to `path` (.wav or .flac), once, and beside it `NAME.json`. Not for the engine side.
 
-    Raises SoundError at once if the name won't do; there is a file only from `start` on. `finished` is True when it
-    has its name.
+    What is recorded is what was rendered: an under-run, which is heard, is not in it but marked in the sidecar. Raises
+    SoundError at once if the name won't do; there is a file only from `start` on. `finished` is True when it has its
+    name.
     """
 
     def __init__(self, path: Path, rate_hz: int) -> None:
@@ -21,11 +27,13 @@ class Recorder:
         self._rate_hz = rate_hz
         self._writer: AudioWriter | None = None
         self._tap: RingTap | None = None
+        self._first_frame = 0
 
     def start(self, tap: RingTap) -> None:
         """Open the file; what `tap` reads goes into it."""
         self._writer = AudioWriter(self.path, self._rate_hz)
         self._tap = tap
+        self._first_frame = tap.frame
 
     def take(self) -> None:
         """Write what has been rendered since the last call; the ring holds 2.7 s at 48 kHz."""
@@ -37,14 +45,26 @@ class Recorder:
             self.discard()
             raise
 
-    def finish(self) -> None:
-        """Write the rest and give the file its name. Raises RoomtoneError if frames were missed."""
+    @property
+    def sidecar(self) -> Path:
+        """The file beside the recording: `take.wav.json` for `take.wav`."""
+        return self.path.with_name(f"{self.path.name}.json")
+
+    def finish(self, told: Mapping[str, Any] | None = None) -> None:
+        """Write the rest, give the file its name, and write `told` to the sidecar.
+
+        Raises RoomtoneError if frames were missed.
+        """
         self.take()
         writer, tap, self._writer = self._writer, self._tap, None
         if writer is None or tap is None:
             return
         writer.close()
         self.finished = True
+        if told is not None:
+            self._write_sidecar(
+                {"recording": self.path.name, "frames": tap.frame - self._first_frame, **told}
+            )
         if tap.lost_frames:
             raise RoomtoneError(
                 f"{self.path}: {tap.lost_frames} frames are missing: the recording was held up"
@@ -55,3 +75,13 @@ class Recorder:
         writer, self._writer = self._writer, None
         if writer:
             writer.discard()
+
+    def _write_sidecar(self, told: Mapping[str, Any]) -> None:
+        part = self.sidecar.with_name(f".{self.sidecar.name}.part")
+        try:
+            part.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            os.replace(part, self.sidecar)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise RoomtoneError(f"{self.sidecar}: cannot be written ({error.strerror})") from None

@@ -1,30 +1,36 @@
-"""A scene played live: the control side of one engine process."""
+"""A scene played live: the control side of an engine process, with all that can be done to it while it sounds."""
 
+import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Literal
 
-from dsp.units import ms_to_frames
-from engine.control.feeder import Feeder
+from dsp.units import ms_to_frames, seconds_to_frames
+from engine.control.incidents import Incident, Incidents, default_log
 from engine.control.masking import MaskingMoment, masking_moment
-from engine.control.patch import default_graph
 from engine.control.recorder import Recorder
+from engine.control.stage import Stage
+from engine.control.supervisor import Supervisor
 from engine.errors import HostError, InputError, Problem
 from engine.host.engine_handle import EngineHandle
+from engine.host.probe import DeviceProbe
 from engine.host.protocol import DriverName
 from engine.host.session import EngineStatistics
-from engine.messages import Failed, Fault, Notice, Started, Stopped, Swapped
+from engine.messages import Built, DeviceLost, Failed, Fault, Notice, Started, Stopped, ToControl
 from engine.meters import MeterTable
-from engine.params import ParamTable
+from engine.params import ParamTable, spoken
 from engine.scene.composition import Composition, compose
 from engine.scene.schema import Scene
 from engine.spec import StreamSpec
 
 STOP_FADE_MS = 50.0
-KEEPER_INTERVAL_S = 0.05
+GO_S = 4.0
+KEEPER_INTERVAL_S = 0.02
 DEFAULT_RATE_HZ = 48_000
+UNDERRUN_INTERVAL_S = 1.0
 BUILD_TIMEOUT_S = 120.0
 """How long an engine may take to build its graph: on the first run it compiles its kernels."""
 
@@ -34,11 +40,16 @@ class Show:
 
     `scene` is a `Scene`, or a composition that is ready and has its own `seed` and `rate_hz`. `device` is part of a
     device's name; `driver` is `auto`, `portaudio` or `null`; `safety_quanta` is how far the engine is ahead of the
-    device; `record` is a .wav or .flac file that keeps what is played; it is opened when playing starts; `settings`
-    are values of parameters from the first sample on, instead of the scene's.
+    device, and with `adapt` it goes further ahead after an under-run; `buffer_frames` and `latency` (`low`, `high` or
+    seconds) are what the device is asked for; `input_device` is part of the name of the one that scenes with a live
+    input listen to (left out, the same device), and `input_channels` how many of its channels are taken (left out, as
+    many as the first scene needs). `record` is a .wav or .flac file that keeps what is played; it is
+    opened when playing starts. `settings` are values of parameters from the first sample on, instead of the scene's.
+    `log` is where incidents are noted as JSON lines (default: `engine.control.incidents.default_log()`; None: nowhere);
+    `on_incident` is called with each, on a thread of the show. With `spare` a second engine process waits to take over.
 
-    A context manager: playing starts on entry and fades out on exit. Raises RoomtoneError (InputError for what
-    the user can mend, HostError for a device or an engine that fails).
+    A context manager: playing starts on entry and fades out on exit. In a notebook, call `start` and `close`. Raises
+    RoomtoneError (InputError for what the user can mend, HostError for a device or an engine that cannot be healed).
     """
 
     def __init__(
@@ -50,100 +61,215 @@ class Show:
         quantum_frames: int = 128,
         device: str | None = None,
         driver: DriverName = "auto",
-        safety_quanta: int = 4,
+        safety_quanta: int = 2,
+        adapt: bool = False,
+        buffer_frames: int | None = None,
+        latency: float | Literal["low", "high"] = "low",
+        input_device: str | None = None,
+        input_channels: int | None = None,
         record: Path | str | None = None,
         settings: Mapping[str, float | str] | None = None,
+        log: Path | str | Literal["default"] | None = "default",
+        on_incident: Callable[[Incident], None] | None = None,
+        spare: bool = True,
     ) -> None:
         if isinstance(scene, Scene):
             scene = compose(scene, rate_hz=DEFAULT_RATE_HZ if rate_hz is None else rate_hz, seed=seed)
         elif seed is not None or rate_hz is not None:
             field = "seed" if seed is not None else "rate_hz"
             raise InputError(Problem("a composition has its own", "give it to `compose`, or a scene", field))
-        self.composition = scene
         self.spec = StreamSpec(scene.rate_hz, quantum_frames)
-        self._graph = default_graph(scene)
+        self.incidents = Incidents(
+            default_log() if log == "default" else Path(log) if log is not None else None,
+            demanded=log != "default",
+            listener=on_incident,
+        )
+        self._recorder: Recorder | None = None
         if record is not None:
             scene.spare(Path(record))
-        self._recorder = Recorder(Path(record), scene.rate_hz) if record is not None else None
-        self._engine = EngineHandle(self.spec, device=device, driver=driver, safety_quanta=safety_quanta)
-        try:
-            self.params = ParamTable.of(self._graph.params(), memory=self._engine.params)
-            for name, value in (settings or {}).items():
-                self.params.set(name, value)
-            self.meters = MeterTable.of(self._graph.meters(), memory=self._engine.meters)
-            self._feeder = Feeder(scene.timeline(), self._engine.events, scene.rate_hz)
-        except BaseException:
-            self._engine.close()
-            raise
+            self._recorder = Recorder(Path(record), scene.rate_hz)
+        self._input_channels = scene.scene.input_channels if input_channels is None else input_channels
+        self._engine = EngineHandle(
+            self.spec,
+            device=device,
+            driver=driver,
+            safety_quanta=safety_quanta,
+            adapt=adapt,
+            blocksize_frames=buffer_frames,
+            latency=latency,
+            input_device=input_device,
+            input_channels=self._input_channels,
+            spare=spare,
+        )
+        self._stage = Stage(self._engine, scene.rate_hz, self.tell)
+        self._supervisor = Supervisor(self._engine, DeviceProbe(), self.incidents, self._stage.rewind)
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
+        self._stop: tuple[int, int | None] | None = None
         self._failure: Exception | None = None
+        self.underruns: list[tuple[int, int]] = []
+        self._underruns_told = 0
+        self._underruns_told_s = -math.inf
         self.driver = ""
         self.device = ""
         self.device_latency_s = 0.0
-        self.plan_latency_frames = 0
-        self.notices: list[str] = []
+        try:
+            self._stage.open(scene, settings)
+        except BaseException:
+            self._engine.close()
+            raise
 
-    def start(self) -> None:
+    def start(self) -> "Show":
         """Build the graph in the engine, open the device, play."""
         engine = self._engine
-        engine.share_clips({i: m.samples for i, m in enumerate(self.composition.materials)})
-        self._feeder.feed(0)
-        engine.swap(self._graph, self.params.slot_map, self.meters.slot_map)
-        self.plan_latency_frames = engine.wait_for(Swapped, BUILD_TIMEOUT_S).latency_frames
+        built = engine.wait_for(Built, BUILD_TIMEOUT_S)
+        self._stage.take(built)
         if self._recorder:
             self._recorder.start(engine.tap())
         engine.start()
-        started = engine.wait_for(Started, BUILD_TIMEOUT_S)
-        self.driver, self.device, self.device_latency_s = started.driver, started.device, started.latency_s
+        self._take(engine.wait_for(Started, BUILD_TIMEOUT_S))
         self._take_messages()
         self._keeper.start()
+        return self
+
+    # what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def composition(self) -> Composition:
+        """The scene that plays, the newest while two cross-fade."""
+        return self._stage.newest.composition
+
+    @property
+    def params(self) -> ParamTable:
+        """Everything that can be turned now."""
+        return self._stage.params
+
+    @property
+    def meters(self) -> MeterTable:
+        """Everything that can be read now."""
+        return self._stage.meters
+
+    @property
+    def plan_latency_frames(self) -> int:
+        """The latency of the graph's longest path."""
+        return self._stage.latency_frames
+
+    @property
+    def notices(self) -> list[str]:
+        """One line for each incident so far."""
+        return [incident.text for incident in self.incidents.all]
+
+    @property
+    def frame(self) -> int:
+        """The engine's absolute frame that is rendered next. It only ever grows, also over a seek or a new engine."""
+        return self._engine.frame
+
+    @property
+    def position_s(self) -> float:
+        """Where in its scene the show is, in seconds."""
+        return self._stage.newest.position_frames(self.frame) / self.spec.rate_hz
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+        playing = self._stage.newest
+        return playing.begun and playing.paused_at is not None
+
+    @property
+    def changing(self) -> bool:
+        """Whether a scene is on its way in or out, or an edit under way."""
+        return self._stage.changing
+
+    def statistics(self) -> EngineStatistics:
+        """Return how the engine is doing now."""
+        return self._engine.statistics()
+
+    def masking(self, per_band: bool = False) -> MaskingMoment:
+        """Return who masks whom now, before and after unmasking; `per_band` also in which of the 25 bands."""
+        composition, _, meters = self.moment()
+        return masking_moment(meters, tuple(t.name for t in composition.tracks), per_band)
+
+    def moment(self) -> tuple[Composition, ParamTable, MeterTable]:
+        """Return the scene that plays with its parameters and meters, which fit each other even during an edit."""
+        return self._stage.moment()
+
+    def __repr__(self) -> str:
+        """Say what plays where, for a notebook."""
+        title = self.composition.scene.title
+        if not self.device:
+            return f"<Show of {title!r}, not started>"
+        state = "stopped" if self.stopped else "paused" if self.paused else f"at {self.position_s:.1f} s"
+        return f"<Show of {title!r} on {self.device}, {state}>"
+
+    # what can be done ---------------------------------------------------------------------------------------------
 
     def set(self, name: str, value: float | str) -> None:
         """Turn a parameter (`room.wet_level`, `mix.car.panning`) to `value`, or a switch to a choice's name.
 
         Raises ParamError if it is refused.
         """
-        self.params.set(name, value)
+        self._stage.set(name, value)
 
     def get(self, name: str) -> float:
         """Return the present value of a parameter."""
         return self.params.get(name)
 
-    def masking(self, per_band: bool = False) -> MaskingMoment:
-        """Return who masks whom now, before and after unmasking; `per_band` also in which of the 25 bands."""
-        return masking_moment(self.meters, tuple(t.name for t in self.composition.tracks), per_band)
+    def go(self, scene: Scene | Composition, seconds: float = GO_S) -> None:
+        """Cross over to `scene` within `seconds` (0 to 600) with equal power.
+
+        Loading it takes the time it takes; this returns when the cross-fade is about to begin. From then on
+        parameters and meters are those of the new scene. Raises InputError for what cannot be used; then the sound
+        stays as it is.
+        """
+        if not 0.0 <= seconds <= 600.0:
+            raise InputError(Problem(f"{seconds:g} seconds", "0 to 600", "seconds"))
+        composition = self._composed(scene)
+        self._stage.go(composition, seconds_to_frames(seconds, self.spec.rate_hz))
+
+    def edit(self, scene: Scene | Composition) -> None:
+        """Make the playing scene into `scene`, an edited version of it: what is the same in both goes on undisturbed.
+
+        New tracks begin, tracks that are gone fade out, changed values glide; what was turned by hand and is not
+        changed in the scene stays. Raises InputError for what cannot be used; then the sound stays as it is.
+        """
+        self._stage.edit(self._composed(scene))
+
+    def pause(self) -> None:
+        """Fade the sounds out and stand still; the room rings out."""
+        self._stage.pause()
+
+    def play(self) -> None:
+        """Go on after `pause`."""
+        self._stage.play()
+
+    def seek(self, frame: int) -> None:
+        """Go on, or stand, at `frame` of the scene (0 or more)."""
+        if frame < 0:
+            raise InputError(Problem(f"frame {frame}", "0 or more", "frame"))
+        self._stage.seek(frame)
+
+    def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
+        """Fade out for good, at once or from the engine's `at_frame` on; does not wait."""
+        self._stop = ms_to_frames(fade_ms, self.spec.rate_hz), at_frame
+        self._engine.stop(*self._stop)
 
     @property
-    def frame(self) -> int:
-        """The absolute frame that is rendered next."""
-        return self.statistics().frame_rendered
-
-    def statistics(self) -> EngineStatistics:
-        """Return how the engine is doing now."""
-        return self._engine.statistics()
+    def stopped(self) -> bool:
+        """True once silence is reached after `stop`."""
+        return self._stopped.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Play on for `seconds`; raises HostError if the engine fails meanwhile."""
+        """Play on for `seconds`; raises HostError if the engine fails for good meanwhile."""
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0.0 and not self._stopped.wait(min(left_s, 0.1)):
             self.check()
         self.check()
 
     def check(self) -> None:
-        """Raise what made the engine or the recording fail, if anything did."""
+        """Raise what made the show or the recording fail, if anything did."""
         if self._failure:
             raise self._failure
-
-    def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
-        """Fade out, at once or from `at_frame` on; does not wait."""
-        self._engine.stop(ms_to_frames(fade_ms, self.spec.rate_hz), at_frame)
-
-    @property
-    def stopped(self) -> bool:
-        """True once silence is reached after `stop`."""
-        return self._stopped.is_set()
 
     @property
     def recording(self) -> Path | None:
@@ -159,9 +285,10 @@ class Show:
                 self._stopped.wait(2.0)
             self._leaving.set()
             self._keeper.join()
+        self._supervisor.stop()
         try:
             if self._recorder and started:
-                self._recorder.finish()
+                self._recorder.finish(self._sidecar())
             elif self._recorder:
                 self._recorder.discard()
         finally:
@@ -169,28 +296,49 @@ class Show:
 
     def __enter__(self) -> "Show":
         try:
-            self.start()
+            return self.start()
         except BaseException:
             if self._recorder:
                 self._recorder.discard()
             self._leaving.set()
             self._engine.close()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
+    # how it goes on -----------------------------------------------------------------------------------------------
+
+    def _composed(self, scene: Scene | Composition) -> Composition:
+        now = self.composition
+        if isinstance(scene, Scene):
+            scene = compose(scene, rate_hz=self.spec.rate_hz, reuse=now.materials)
+        if scene.rate_hz != self.spec.rate_hz:
+            raise InputError(
+                Problem(f"{scene.rate_hz} Hz", f"this show runs at {self.spec.rate_hz} Hz", "rate")
+            )
+        if self._recorder:
+            scene.spare(self._recorder.path)
+        if scene.scene.input_channels > self._input_channels:
+            had = f"only {self._input_channels} input channels" if self._input_channels else "no input"
+            self.tell(
+                "notice", f"{scene.scene.title} listens to an input, and the device was opened with {had}"
+            )
+        return scene
+
     def _keep(self) -> None:
-        """Keep the queue filled and the recording up to date, until told to leave."""
+        """Look after everything, until told to leave."""
         while not self._leaving.wait(KEEPER_INTERVAL_S) and self._failure is None:
             try:
-                self._feeder.feed(self.frame)
+                self._take_messages()
+                self._stage.tick()
                 if self._recorder:
                     self._recorder.take()
-                self._take_messages()
+                if not self._stopped.is_set():
+                    self._supervisor.tick()
+                self._note_underruns()
             except Exception as error:
                 # Nobody waits for this thread: whatever ends it is raised where the show is used.
                 self._failure = error
@@ -198,14 +346,64 @@ class Show:
 
     def _take_messages(self) -> None:
         for message in self._engine.poll():
-            match message:
-                case Notice(text):
-                    self.notices.append(text)
-                case Fault(node, frame, what):
-                    self.notices.append(f"{node} at frame {frame}: {what}")
-                case Stopped():
-                    self._stopped.set()
-                case Failed(what):
-                    raise HostError(what)
-                case _:
-                    pass
+            self._take(message)
+
+    def _take(self, message: ToControl) -> None:
+        self._stage.take(message)
+        if isinstance(message, Started):
+            first = not self.device
+            self.driver, self.device, self.device_latency_s = (
+                message.driver,
+                message.device,
+                message.latency_s,
+            )
+            modules = {type(node).__module__ for node in self._stage.graph.nodes.values()}
+            self._engine.ready_spare(tuple(sorted(modules)))
+            if message.rights and first:
+                self.tell("rights", message.rights)
+        if isinstance(message, DeviceLost):
+            self.driver, self.device, self.device_latency_s = "null", "null clock", 0.0
+        if self._supervisor.take(message):
+            return
+        match message:
+            case Notice(text):
+                self.tell("notice", text)
+            case Fault(node, frame, what):
+                self.incidents.report("fault", f"{spoken(node)} at frame {frame}: {what}", frame, node=node)
+            case Stopped():
+                self._stopped.set()
+            case Failed(what):
+                raise HostError(what)
+            case _:
+                pass
+
+    def tell(self, kind: str, text: str) -> None:
+        """Note an incident: a word for programs, a line for the user."""
+        self.incidents.report(kind, text, self.frame)
+
+    def _note_underruns(self) -> None:
+        """Keep every under-run for the sidecar; tell of them once a second at most."""
+        # The last one may have gone on since it was read.
+        known = max(0, len(self.underruns) - 1)
+        self.underruns[known:] = self._engine.underruns_since(known)
+        now_s = time.monotonic()
+        untold = self.underruns[self._underruns_told :]
+        if untold and now_s - self._underruns_told_s >= UNDERRUN_INTERVAL_S:
+            self._underruns_told_s = now_s
+            self._underruns_told = len(self.underruns)
+            frame = untold[0][0]
+            ms = 1e3 * sum(frames for _, frames in untold) / self.spec.rate_hz
+            many = f"{len(untold)} under-runs" if len(untold) > 1 else "under-run"
+            self.incidents.report(
+                "underrun", f"{many} at frame {frame}, {ms:.1f} ms", frame, count=len(untold)
+            )
+
+    def _sidecar(self) -> dict[str, Any]:
+        return {
+            "rate": self.spec.rate_hz,
+            "quantum": self.spec.quantum_frames,
+            "scene": self.composition.scene.title,
+            "seed": self.composition.seed,
+            "underruns": [{"frame": frame, "frames": frames} for frame, frames in self.underruns],
+            "incidents": [incident.as_json() for incident in self.incidents.all],
+        }

@@ -1,7 +1,9 @@
 """The nodes: one file each, description and processor. The only home of pedalboard's plug-ins."""
 
 from engine.nodes.compressor import Compressor
+from engine.nodes.fader import Fader
 from engine.nodes.limiter import Limiter
+from engine.nodes.live_input import LiveInput
 from engine.nodes.meter import OutputMeter
 from engine.nodes.mix import Mix, Pan
 from engine.nodes.players import Players
@@ -9,4 +11,16 @@ from engine.nodes.room import Room
 from engine.nodes.trims import Trims
 from engine.nodes.unmask import Unmask
 
-__all__ = ["Compressor", "Limiter", "Mix", "OutputMeter", "Pan", "Players", "Room", "Trims", "Unmask"]
+__all__ = [
+    "Compressor",
+    "Fader",
+    "Limiter",
+    "LiveInput",
+    "Mix",
+    "OutputMeter",
+    "Pan",
+    "Players",
+    "Room",
+    "Trims",
+    "Unmask",
+]

@@ -1,0 +1,86 @@
+"""One scene that plays: its place in the graph, its sounds in the engine, its timeline on the engine's clock."""
+
+from collections.abc import Iterator
+
+from engine.control.feeder import Feeder
+from engine.control.patch import Deck
+from engine.events import Event, EventQueue
+from engine.nodes.players import TRACK_NUMBERS
+from engine.scene.composition import Composition, Track
+
+CUT_FADE_MS = 20.0
+"""How fast a track that is taken away, or all of them at a pause, fade out."""
+
+
+class PlayingDeck:
+    """A deck with its feeder. The scene's frame 0 is the engine's frame `offset_frame`, unless it is paused.
+
+    `paused_at` is the scene's frame at which it stands, None while it runs; before `begin` it stands at 0. `resting`
+    are the numbers of tracks that an edit takes away or has not brought yet.
+    """
+
+    def __init__(
+        self, deck: Deck, clip_numbers: tuple[int, ...], queue: EventQueue, fade_frames: int
+    ) -> None:
+        self.deck = deck
+        self.clip_numbers = clip_numbers
+        self.fade_frames = fade_frames
+        self.feeder = Feeder(queue, deck.composition.rate_hz)
+        self.begun = False
+        self.offset_frame = 0
+        self.paused_at: int | None = 0
+        self.resting: frozenset[int] = frozenset()
+        self._next_number = len(deck.composition.tracks)
+
+    @property
+    def composition(self) -> Composition:
+        """The scene."""
+        return self.deck.composition
+
+    def position_frames(self, frame: int) -> int:
+        """Return the frame of the scene that is rendered at the engine's `frame`."""
+        return frame - self.offset_frame if self.paused_at is None else self.paused_at
+
+    def begin(self, at_frame: int) -> None:
+        """Have the scene's frame 0 heard at the engine's `at_frame`."""
+        self.begun = True
+        self.seek(0, at_frame)
+
+    def seek(self, position_frames: int, at_frame: int) -> None:
+        """Have the scene's frame `position_frames` heard at the engine's `at_frame`; what sounds before ends there."""
+        self.offset_frame = at_frame - position_frames
+        self.paused_at = None
+        self.feeder.seek(self._streams(), self.offset_frame, at_frame, self.cut_frames)
+
+    def pause(self, at_frame: int) -> None:
+        """Fade all sounds out from `at_frame` on, and stand still there."""
+        if self.paused_at is None:
+            self.paused_at = at_frame - self.offset_frame
+            self.feeder.pause(at_frame, self.cut_frames)
+
+    @property
+    def cut_frames(self) -> int:
+        """How long a cut's fade is."""
+        return max(1, round(CUT_FADE_MS * 1e-3 * self.composition.rate_hz))
+
+    def fresh_numbers(self, count: int) -> list[int]:
+        """Return track numbers that no track of this deck has, nor had lately."""
+        numbers: list[int] = []
+        while len(numbers) < count:
+            number = self._next_number % TRACK_NUMBERS
+            self._next_number += 1
+            if number not in self.deck.track_numbers and number not in numbers:
+                numbers.append(number)
+        return numbers
+
+    def stream(self, track: Track) -> Iterator[Event]:
+        """Return the events of `track` in scene time, with the numbers that its clips have in the engine."""
+        events = self.composition.streams()[track.number]
+        numbers = {clip.number: self.clip_numbers[clip.number] for clip in track.clips}
+        if all(mine == theirs for mine, theirs in numbers.items()):
+            return events
+        return (event._replace(clip=numbers[event.clip]) for event in events)
+
+    def _streams(self) -> dict[int, Iterator[Event]]:
+        pairs = zip(self.composition.tracks, self.deck.track_numbers, strict=True)
+        return {number: self.stream(track) for track, number in pairs if number not in self.resting}

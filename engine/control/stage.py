@@ -1,0 +1,382 @@
+"""The stage: the scenes that play, and every change of them while the sound goes on.
+
+A change is a new graph, and often sound events that may come only once it is there. So it goes in steps: what is taken
+away fades out, the graph is swapped, then what is new begins. `tick` and `take` carry a change from step to step.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from dsp.units import ms_to_frames
+from engine.control.clip_library import ClipHolder, ClipLibrary
+from engine.control.deck import PlayingDeck
+from engine.control.patch import Deck, stage_graph
+from engine.errors import InputError
+from engine.events import EventQueue
+from engine.messages import Built, Refused, Swapped, ToControl
+from engine.meters import MeterTable
+from engine.nodes.fader import NEVER, Fade
+from engine.params import ParamTable
+from engine.rendering import Graph
+from engine.scene.composition import Composition, Track
+from engine.slots import SlotMap, Slots
+
+LEAD_MS = 40.0
+"""How far ahead of the frame that is rendered a change is put, so that it arrives in time."""
+
+
+class StageEngine(ClipHolder, Protocol):
+    """The engine as the stage sees it: a process, or a renderer in this one."""
+
+    @property
+    def params(self) -> Slots:
+        """Memory of the parameters."""
+        ...
+
+    @property
+    def meters(self) -> Slots:
+        """Memory of the meters."""
+        ...
+
+    @property
+    def queues(self) -> tuple[EventQueue, ...]:
+        """The queues of sound events."""
+        ...
+
+    @property
+    def frame(self) -> int:
+        """The absolute frame that is rendered next."""
+        ...
+
+    def swap(self, graph: Any, param_map: SlotMap, meter_map: SlotMap) -> int:
+        """Have `graph` built and played; `Built` or `Refused`, then `Swapped` answer with the number returned."""
+        ...
+
+
+@dataclass(slots=True)
+class _Edit:
+    """A scene on its way into a deck. `at_frame` is when what is taken away is silent, `number` that of the swap."""
+
+    deck: PlayingDeck
+    composition: Composition
+    clip_numbers: tuple[int, ...]
+    numbers: tuple[int, ...]
+    fresh: tuple[tuple[Track, int], ...]
+    at_frame: int
+    before: Deck
+    clips_before: tuple[int, ...]
+    number: int = 0
+
+
+class Stage:
+    """All decks of a show, the newest last. Safe to call from any thread.
+
+    `told` is called with (kind, text) when a change that was begun cannot be made.
+    """
+
+    def __init__(self, engine: StageEngine, rate_hz: int, told: Callable[[str, str], None]) -> None:
+        self._engine = engine
+        self._told = told
+        self._lead_frames = ms_to_frames(LEAD_MS, rate_hz)
+        self._clips = ClipLibrary(engine)
+        self._lock = threading.RLock()
+        self._decks: list[PlayingDeck] = []
+        self._generation = 0
+        self._number = 0
+        self._waiting: dict[int, PlayingDeck] = {}
+        self._edit: _Edit | None = None
+        self._next_edit: tuple[PlayingDeck, Composition] | None = None
+        self._leaving: list[tuple[int, tuple[int, ...]]] = []
+        self._busy_queues: set[int] = set()
+        self._leaving_queues: list[tuple[int, int]] = []
+        self.params = ParamTable.of([], memory=engine.params)
+        self.meters = MeterTable.of([], memory=engine.meters)
+        self.graph = Graph()
+        self.latency_frames = 0
+
+    # what there is ------------------------------------------------------------------------------------------------
+
+    @property
+    def newest(self) -> PlayingDeck:
+        """The scene that came last."""
+        return self._decks[-1]
+
+    def moment(self) -> tuple[Composition, ParamTable, MeterTable]:
+        """Return the newest scene with the tables that belong to it, all of one moment."""
+        with self._lock:
+            return self.newest.composition, self.params, self.meters
+
+    @property
+    def scenes(self) -> int:
+        """How many scenes are there: more than one while they cross-fade."""
+        return len(self._decks)
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change is still on its way."""
+        with self._lock:
+            return bool(
+                self._waiting or self._edit or self._next_edit or self._leaving or len(self._decks) > 1
+            )
+
+    # what to do ---------------------------------------------------------------------------------------------------
+
+    def open(self, composition: Composition, settings: Mapping[str, float | str] | None = None) -> None:
+        """Put up the first scene, to be heard from frame 0 of the engine on; raises ParamError for a setting."""
+        with self._lock:
+            playing = self._new_deck(composition, 1)
+            self._decks.append(playing)
+            self._set_tables()
+            for name, value in (settings or {}).items():
+                self.params.set(name, value)
+            playing.begin(self._engine.frame)
+            self.feed()
+            self._swap()
+
+    def go(self, composition: Composition, fade_frames: int) -> None:
+        """Cross over to another scene with equal power, as soon as it is built.
+
+        Raises InputError while more scenes are fading than the engine has queues for, HostError without memory.
+        """
+        with self._lock:
+            playing = self._new_deck(composition, max(1, fade_frames), rise=NEVER)
+            self._decks.append(playing)
+            self._waiting[self._swap()] = playing
+
+    def edit(self, composition: Composition) -> None:
+        """Make the newest scene into `composition`: tracks that are the same in both go on undisturbed.
+
+        A parameter whose value in the scene has changed takes the new one, all others stay as they were turned.
+        """
+        with self._lock:
+            self._next_edit = self.newest, composition
+            self._begin_edit()
+
+    def set(self, name: str, value: float | str) -> None:
+        """Set a parameter; raises ParamError."""
+        with self._lock:
+            self.params.set(name, value)
+
+    def pause(self) -> None:
+        """Fade all sounds out and have all scenes stand still; tails ring out."""
+        with self._lock:
+            at_frame = self._soon()
+            for playing in self._decks:
+                playing.pause(at_frame)
+
+    def play(self) -> None:
+        """Go on from where `pause` stopped."""
+        with self._lock:
+            for playing in self._decks:
+                if playing.begun and playing.paused_at is not None:
+                    playing.seek(playing.paused_at, self._soon())
+            self.feed()
+
+    def seek(self, position_frames: int) -> None:
+        """Have the newest scene go on, or stand, at its frame `position_frames`."""
+        with self._lock:
+            playing = self.newest
+            if playing.paused_at is None:
+                playing.seek(position_frames, self._soon())
+                self.feed()
+            elif playing.begun:
+                playing.paused_at = position_frames
+
+    # what goes on -------------------------------------------------------------------------------------------------
+
+    def feed(self) -> None:
+        """Queue what is to be heard soon; to be called several times a second."""
+        with self._lock:
+            frame = self._engine.frame
+            for playing in self._decks:
+                playing.feeder.feed(frame)
+
+    def tick(self) -> None:
+        """Carry on what time brings: edits whose cuts are over, scenes that have faded out. Then `feed`."""
+        with self._lock:
+            frame = self._engine.frame
+            if self._edit and not self._edit.number and frame >= self._edit.at_frame:
+                self._swap_edit(self._edit)
+            over = [p for p in self._decks if frame > p.deck.fall.start_frame + p.deck.fall.frames]
+            if over:
+                self._decks = [p for p in self._decks if p not in over]
+                number = self._swap()
+                for playing in over:
+                    self._leaving.append((number, playing.clip_numbers))
+                    self._leaving_queues.append((number, playing.deck.queue))
+            self.feed()
+
+    def take(self, message: ToControl) -> None:
+        """Carry on what the engine's answer to a swap allows."""
+        with self._lock:
+            match message:
+                case Built(number, latency_frames):
+                    self.latency_frames = latency_frames
+                    self._built(number)
+                case Refused(number, what):
+                    self._refused(number, what)
+                case Swapped(number):
+                    self._swapped(number)
+                case _:
+                    pass
+
+    def rewind(self, frame: int) -> None:
+        """Queue again what a new engine that begins at `frame` has to play; only while none runs."""
+        with self._lock:
+            for playing in self._decks:
+                playing.feeder.rewind(frame)
+
+    # steps --------------------------------------------------------------------------------------------------------
+
+    def _soon(self) -> int:
+        return self._engine.frame + self._lead_frames
+
+    def _new_deck(self, composition: Composition, fade_frames: int, **fades: Fade) -> PlayingDeck:
+        queue = next((q for q in range(len(self._engine.queues)) if q not in self._busy_queues), None)
+        if queue is None:
+            raise InputError("too many scenes are still fading out: wait until they are silent")
+        clip_numbers = self._clips.take(composition.materials)
+        self._busy_queues.add(queue)
+        self._generation += 1
+        deck = Deck(composition, self._generation, queue, **fades)
+        return PlayingDeck(deck, clip_numbers, self._engine.queues[queue], fade_frames)
+
+    def _set_tables(self) -> None:
+        self.graph = graph = stage_graph([p.deck for p in self._decks])
+        self.params = ParamTable.of(graph.params(), previous=self.params)
+        self.meters = MeterTable.of(graph.meters(), previous=self.meters, owners=graph.nodes)
+
+    def _swap(self) -> int:
+        self._set_tables()
+        self._number = self._engine.swap(self.graph, self.params.slot_map, self.meters.slot_map)
+        return self._number
+
+    def _built(self, number: int) -> None:
+        playing = self._waiting.pop(number, None)
+        if playing is not None and playing in self._decks:
+            at_frame = self._soon()
+            playing.begin(at_frame)
+            fade = Fade(at_frame, playing.fade_frames)
+            playing.deck = replace(playing.deck, rise=fade)
+            for other in self._decks[: self._decks.index(playing)]:
+                if other.deck.fall == NEVER:
+                    other.deck = replace(other.deck, fall=fade)
+            self.feed()
+            self._swap()
+        if self._edit and self._edit.number == number:
+            self._finish_edit(self._edit)
+
+    def _refused(self, number: int, what: str) -> None:
+        playing = self._waiting.pop(number, None)
+        if playing is not None:
+            self._decks.remove(playing)
+            self._busy_queues.discard(playing.deck.queue)
+            self._clips.give_back(playing.clip_numbers)
+        edit = self._edit
+        if edit and edit.number == number:
+            self._edit = None
+            self._leaving.remove((number, edit.clips_before))
+            self._clips.give_back(edit.clip_numbers)
+            self._restore(edit)
+        if self._decks:
+            self._set_tables()
+        self._told("scene-refused", f"the change was refused, what plays goes on: {what}")
+
+    def _swapped(self, number: int) -> None:
+        gone = [numbers for last, numbers in self._leaving if last <= number]
+        self._leaving = [(last, numbers) for last, numbers in self._leaving if last > number]
+        for numbers in gone:
+            self._clips.give_back(numbers)
+        for last, queue in list(self._leaving_queues):
+            if last <= number:
+                self._busy_queues.discard(queue)
+                self._leaving_queues.remove((last, queue))
+        if number == self._number:
+            self.params.settle()
+            self.meters.settle()
+
+    def _begin_edit(self) -> None:
+        """Begin the newest edit that waits, unless one is under way: take away what goes."""
+        if self._edit or self._next_edit is None:
+            return
+        (playing, composition), self._next_edit = self._next_edit, None
+        if playing not in self._decks:
+            return
+        clip_numbers = self._clips.take(composition.materials)
+        before = dict(
+            zip(
+                _identities(playing.composition, playing.clip_numbers),
+                playing.deck.track_numbers,
+                strict=True,
+            )
+        )
+        names = _identities(composition, clip_numbers)
+        kept = [before.get(identity) for identity in names]
+        fresh_numbers = iter(playing.fresh_numbers(sum(n is None for n in kept)))
+        numbers = tuple(next(fresh_numbers) if n is None else n for n in kept)
+        gone = set(playing.deck.track_numbers) - set(numbers)
+        at_frame = self._soon()
+        playing.resting = frozenset(gone)
+        for number in gone:
+            playing.feeder.drop(number, at_frame, playing.cut_frames)
+        fresh = tuple((t, n) for t, n, k in zip(composition.tracks, numbers, kept, strict=True) if k is None)
+        silent_frame = at_frame + playing.cut_frames if gone else 0
+        self._edit = _Edit(
+            *(playing, composition, clip_numbers, numbers, fresh, silent_frame),
+            *(playing.deck, playing.clip_numbers),
+        )
+        if not gone:
+            self._swap_edit(self._edit)
+
+    def _swap_edit(self, edit: _Edit) -> None:
+        playing = edit.deck
+        if playing not in self._decks:
+            self._edit = None
+            self._clips.give_back(edit.clip_numbers)
+            return
+        values = {row.name: row.default for row in self.params}
+        playing.deck = replace(playing.deck, composition=edit.composition, numbers=edit.numbers)
+        playing.clip_numbers = edit.clip_numbers
+        playing.resting = frozenset(number for _, number in edit.fresh)
+        edit.number = self._swap()
+        self._leaving.append((edit.number, edit.clips_before))
+        if playing is self.newest:
+            for row in self.params:
+                if row.name in values and values[row.name] != row.default:
+                    self.params.set(row.name, row.default)
+
+    def _finish_edit(self, edit: _Edit) -> None:
+        self._edit = None
+        self._start_tracks(edit.deck, edit.fresh)
+        self._begin_edit()
+
+    def _restore(self, edit: _Edit) -> None:
+        """Put the scene back that an edit could not replace; tracks that were taken away begin anew."""
+        playing = edit.deck
+        playing.deck, playing.clip_numbers = edit.before, edit.clips_before
+        pairs = zip(playing.composition.tracks, playing.deck.track_numbers, strict=True)
+        self._start_tracks(playing, tuple((t, n) for t, n in pairs if n not in edit.numbers))
+
+    def _start_tracks(self, playing: PlayingDeck, tracks: tuple[tuple[Track, int], ...]) -> None:
+        playing.resting = frozenset()
+        if playing.begun and playing.paused_at is None:
+            at_frame = self._soon()
+            for track, number in tracks:
+                playing.feeder.add(number, playing.stream(track), playing.offset_frame, at_frame)
+            self.feed()
+
+
+def _identities(composition: Composition, clip_numbers: tuple[int, ...]) -> list[object]:
+    """Return for each track what must be equal for it to go on undisturbed: its name and all that it plays."""
+    return [
+        (
+            t.name,
+            t.schedule,
+            t.mono,
+            composition.seed,
+            tuple((clip_numbers[c.number], *c[1:]) for c in t.clips),
+        )
+        for t in composition.tracks
+    ]

@@ -1,0 +1,225 @@
+"""Keeps a show alive: an engine that dies or hangs is replaced, a device that goes away is waited for.
+
+The control process holds all that the sound is made of (graph, parameters, clips, timeline), so a new engine goes on at
+the frame at which the old one ended. Nothing here waits: `tick` looks, decides and comes back.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.control.incidents import Incidents
+from engine.errors import HostError
+from engine.host.protocol import DriverName
+from engine.host.session import EngineStatistics
+from engine.messages import DeviceLost, Failed, Started, ToControl
+
+HANG_S = 1.0
+"""How long an engine may show no life. Counted only while this side is alive itself: see `_Patience`."""
+
+START_PATIENCE_S = 4.0
+"""How long a new engine may take until it plays, its device included: beyond, the driver hangs."""
+
+STEADY_S = 0.2
+"""An engine that has played for so long was no failure."""
+
+MOST_FAILURES = 5
+"""So many engines in a row that never played steadily are one too many."""
+
+LONGEST_TICK_S = 0.1
+
+
+class Engine(Protocol):
+    """The engine as the supervisor sees it."""
+
+    def statistics(self) -> EngineStatistics:
+        """Return how it is doing."""
+        ...
+
+    def died(self) -> str | None:
+        """Return how the process ended, None while it lives."""
+        ...
+
+    def end_engine(self) -> None:
+        """End the process at once."""
+        ...
+
+    def revive(self, *, driver: DriverName | None = None, device: str | None = None) -> None:
+        """Put a new process in its place."""
+        ...
+
+
+class Probe(Protocol):
+    """Looks for a device that is gone."""
+
+    found: bool
+
+    def start(self, device: str) -> None:
+        """Begin to look for `device`, by the name that `Started` gave."""
+        ...
+
+    def stop(self) -> None:
+        """Look no more."""
+        ...
+
+
+class _Patience:
+    """Counts the time in which nothing came, but at most `LONGEST_TICK_S` for each look.
+
+    A machine that was asleep, or a control process that was held up itself, is no reason to kill an engine.
+    """
+
+    def __init__(self) -> None:
+        self.waited_s = 0.0
+        self._last_s = time.monotonic()
+
+    def look(self) -> float:
+        now_s = time.monotonic()
+        self.waited_s += min(now_s - self._last_s, LONGEST_TICK_S)
+        self._last_s = now_s
+        return self.waited_s
+
+    def renew(self) -> None:
+        self.waited_s = 0.0
+        self._last_s = time.monotonic()
+
+
+class Supervisor:
+    """Watches one engine from its first `Started` on.
+
+    `rewind` is called with a frame between the end of an engine and the begin of the next, to queue what it has to
+    play. `healing` says that there is no sound just now because an engine is being replaced.
+
+    Raises HostError from `tick` when healing has failed `MOST_FAILURES` times in a row.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        probe: Probe,
+        incidents: Incidents,
+        rewind: Callable[[int], None],
+    ) -> None:
+        self._engine = engine
+        self._probe = probe
+        self._incidents = incidents
+        self._rewind = rewind
+        self._patience = _Patience()
+        self._heartbeat = -1
+        self._failures = 0
+        self._began_s = time.monotonic()
+        self._ended_s = 0.0
+        self._lost: str | None = None
+        self._lost_s = 0.0
+        self.healing = False
+        self.driver: DriverName = "auto"
+        self.device = ""
+
+    def started(self, message: Started) -> None:
+        """Take the first `Started` of a show, or that of an engine that took over."""
+        first = not self.device
+        self._began_s = time.monotonic()
+        self._patience.renew()
+        self.driver = "null" if message.driver == "null" else "portaudio"
+        now_s = time.monotonic()
+        silent_s = round(now_s - self._ended_s, 3)
+        if self._lost is not None and self.driver == "portaudio":
+            gone_s = round(now_s - self._lost_s, 3)
+            self._report(
+                "device-back",
+                f"{message.device} is back after {gone_s:.1f} s",
+                seconds=gone_s,
+                silent_s=silent_s,
+            )
+            self._lost = None
+            self._probe.stop()
+        elif self.healing:
+            on = "again" if message.device == self.device else f"on {message.device}"
+            self._report(
+                "engine-back", f"sound {on} after {silent_s:.1f} s", seconds=silent_s, device=message.device
+            )
+        self.healing = False
+        if first or self._lost is None:
+            self.device = message.device
+
+    def take(self, message: ToControl) -> bool:
+        """Take a message that is for the supervisor; return whether it was."""
+        match message:
+            case Started():
+                self.started(message)
+            case DeviceLost(device, frame):
+                self._lose(device, frame)
+            case Failed(what) if self.healing:
+                self._attempt_failed(what)
+            case _:
+                return False
+        return True
+
+    def tick(self) -> None:
+        """Look after the engine."""
+        how = self._engine.died()
+        if how is not None:
+            if self.healing:
+                self._attempt_failed(f"the new engine ended {how}")
+            else:
+                self._heal("engine-died", f"the engine ended {how}: a new one takes over")
+            return
+        if self.healing:
+            if self._patience.look() > START_PATIENCE_S:
+                self._attempt_failed("the audio driver hangs", "driver-hung")
+            return
+        heartbeat = self._engine.statistics().heartbeat
+        if heartbeat != self._heartbeat:
+            self._heartbeat = heartbeat
+            self._patience.renew()
+            if time.monotonic() - self._began_s > STEADY_S:
+                self._failures = 0
+        elif self._patience.look() > HANG_S:
+            self._heal("engine-hung", f"the engine has not moved for {HANG_S:g} s: a new one takes over")
+            return
+        if self._lost is not None and self._probe.found:
+            self._probe.stop()
+            self._heal("", f"{self._lost} is there again", driver="portaudio")
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._probe.stop()
+
+    def _lose(self, device: str, frame: int) -> None:
+        self._lost = device
+        self._lost_s = time.monotonic()
+        self._incidents.report(
+            "device-lost", f"{device} is gone: playing on silently, until it is back", frame, device=device
+        )
+        self._probe.start(device)
+
+    def _attempt_failed(self, what: str, kind: str = "start-failed") -> None:
+        """Go on without the device, which may be what failed, and look for it."""
+        if self._lost is None and self.driver != "null":
+            self._lost, self._lost_s = self.device, time.monotonic()
+        self._heal(kind, f"{what}: playing on silently", driver="null")
+        if self._lost is not None:
+            self._probe.start(self._lost)
+
+    def _heal(self, kind: str, text: str, driver: DriverName | None = None) -> None:
+        self._failures += 1
+        if not self.healing:
+            self._ended_s = time.monotonic()
+        if kind:
+            self._report(kind, text)
+        if self._failures > MOST_FAILURES:
+            raise HostError(
+                f"{self._failures} engines in a row have failed; the last: {text.partition(': ')[0]}"
+            )
+        if driver is None:
+            driver = "null" if self._lost is not None or self.driver == "null" else "portaudio"
+        self._engine.end_engine()
+        self._rewind(self._engine.statistics().frame_rendered)
+        # By its name: another device in its place would be a surprise.
+        self._engine.revive(driver=driver, device=self.device if driver == "portaudio" else None)
+        self.healing = True
+        self._patience.renew()
+        self._heartbeat = -1
+
+    def _report(self, kind: str, text: str, **detail: object) -> None:
+        self._incidents.report(kind, text, self._engine.statistics().frame_rendered, **detail)

@@ -1,0 +1,109 @@
+"""A show on a true device that goes away, hangs, and comes back. In a JACK server's stead no other part is replaced."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.jack_server import JackServer
+from benchmarks.soak_live import children, segments
+from engine.control.bounce import bounce
+from engine.control.show import Show
+from tests.scenes import small
+from tests.test_show import kill, kinds, until
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    """A server of this test's own, which it may kill."""
+    own = JackServer()
+    for name, value in own.variables.items():
+        monkeypatch.setenv(name, value)
+    try:
+        reason = own.wait_until_ready()
+        if reason:
+            pytest.skip(f"no JACK server: {reason}")
+        yield own
+    finally:
+        own.close()
+
+
+def heard(show: Show) -> bool:
+    """Whether the device takes what is rendered."""
+    return show.driver == "portaudio" and show.statistics().callbacks > 20
+
+
+def test_a_killed_engine_is_replaced_on_the_device(jack_server: JackServer) -> None:
+    before = segments()
+    with Show(small(), driver="portaudio", log=None) as show:
+        show.wait(1.0)
+        for _ in range(2):
+            kill(show)
+            until(lambda: heard(show), show)
+            show.wait(0.5)
+        assert kinds(show) == ["engine-died", "engine-back"] * 2
+        assert "system" in show.device
+    assert segments() <= before
+
+
+def test_a_killed_server_is_waited_for_and_the_recording_has_no_gap(
+    server: JackServer, tmp_path: Path
+) -> None:
+    """Time goes on silently; when the server is back so is the sound; the dry recording is the render all along."""
+    before, processes = segments(), set(children())
+    take = tmp_path / "take.wav"
+    settings = {"room.wet_level": 0.0, "unmask.amount": 0.0}
+    with Show(small(), driver="auto", record=take, log=None, settings=settings) as show:
+        show.wait(0.5)
+        server.kill()
+        until(lambda: show.statistics().device_lost, show)
+        lost = show.frame
+        show.wait(1.0)
+        assert show.frame > lost + 24_000
+        server.revive()
+        until(lambda: heard(show) and "device-back" in kinds(show), show)
+        frame = show.frame
+        show.wait(0.5)
+        assert kinds(show)[0] == "device-lost"
+        assert show.notices[0].endswith("is gone: playing on silently, until it is back")
+    assert segments() <= before
+    assert set(children()) <= {*processes, server.process.pid}
+    samples = soundfile.read(take, dtype="float32")[0]
+    rendered = bounce(small(), endless=True, duration_s=len(samples) / 48_000, settings=settings).samples
+    assert rendered is not None
+    np.testing.assert_array_equal(samples[: lost + 24_000], rendered[: lost + 24_000])
+    assert np.abs(samples[frame:]).max() > 1e-3
+
+
+def test_a_server_that_hangs_is_left_and_taken_up_again_when_it_answers(server: JackServer) -> None:
+    with Show(small(), driver="auto", log=None) as show:
+        show.wait(0.5)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            until(lambda: show.statistics().device_lost, show)
+            frame = show.frame
+            show.wait(1.5)
+            assert show.frame > frame + 24_000
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        until(lambda: heard(show) and "device-back" in kinds(show), show, 40.0)
+
+
+def test_an_engine_that_dies_while_its_device_is_gone_plays_on_silently(server: JackServer) -> None:
+    with Show(small(), driver="auto", log=None) as show:
+        show.wait(0.5)
+        server.kill()
+        until(lambda: show.statistics().device_lost, show)
+        kill(show)
+        assert show.driver == "null"
+        server.revive()
+        until(lambda: heard(show) and "device-back" in kinds(show), show, 40.0)
+        time.sleep(0.2)
+        assert show.statistics().alive
