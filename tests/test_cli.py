@@ -173,8 +173,8 @@ def test_play_on_the_null_clock_keeps_the_pace_and_says_why(scene: Path, no_audi
     assert time.monotonic() - begin_s >= 1.0
     assert report["driver"] == "null"
     assert report["frames"] >= 48_000
-    assert len(report["notices"]) == 1
-    assert "roomtone devices" in report["notices"][0] or "PortAudio library" in report["notices"][0]
+    (notice,) = [i for i in report["incidents"] if i["kind"] == "notice"]
+    assert "roomtone devices" in notice["text"] or "PortAudio library" in notice["text"]
 
 
 def start_play(scene: Path) -> "subprocess.Popen[str]":
@@ -227,7 +227,7 @@ def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(
     assert len(samples) > 48_000
     assert np.abs(samples[-16:]).max() < 1e-4
     assert np.abs(np.diff(samples[-2400:], axis=0)).max() < 1e-3
-    assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "tiny.yaml"]
+    assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "take.wav.json", "tiny.yaml"]
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -249,8 +249,8 @@ def test_a_signal_before_it_plays_leaves_no_file(scene: Path, name: str) -> None
     assert [p.name for p in scene.parent.iterdir()] == ["tiny.yaml"]
 
 
-def test_what_was_played_until_the_engine_died_is_kept(scene: Path) -> None:
-    """Exit code 1, and the message says where the recording is."""
+def test_an_engine_that_dies_is_told_in_two_lines_and_the_take_goes_on(scene: Path) -> None:
+    """Exit code 0 after the interrupt; the sidecar tells of it as well."""
     process = start_play(scene)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     wait_for_recording(process, scene.parent)
@@ -259,11 +259,19 @@ def test_what_was_played_until_the_engine_died_is_kept(scene: Path) -> None:
         pytest.skip("the system does not tell which children a process has")
     for child in children.read_text().split():
         os.kill(int(child), signal.SIGKILL)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1, errors
-    assert "what was played until then is in take.wav" in errors
-    assert soundfile.info(scene.parent / "take.wav").frames > 48_000
-    assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "tiny.yaml"]
+    assert process.stderr is not None
+    told = (line for line in process.stderr if "under-run" not in line)
+    lines = [next(told), next(told)]
+    assert lines[0] == "roomtone: the engine ended by signal 9: a new one takes over\n"
+    assert lines[1].startswith("roomtone: sound again after ")
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "wrote take.wav" in output
+    sidecar = json.loads((scene.parent / "take.wav.json").read_text())
+    kinds = [i["kind"] for i in sidecar["incidents"] if i["kind"] != "underrun"]
+    assert kinds == ["engine-died", "engine-back"]
+    assert sidecar["frames"] == soundfile.info(scene.parent / "take.wav").frames > 48_000
 
 
 @pytest.mark.parametrize("arguments", [("scene", "schema"), ("scene", "sounds"), ("--help",)])
@@ -325,10 +333,10 @@ def test_a_table_in_a_pipe_keeps_its_names_whole(
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
 
 
-def test_devices_lists_outputs_under_headings(
+def test_devices_are_listed_under_headings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An input is not listed; brackets in a name are not taken for markup."""
+    """Inputs as well; brackets in a name are not taken for markup."""
     from engine.cli.devices import devices
     from engine.host.devices import DeviceInfo
 
@@ -340,9 +348,9 @@ def test_devices_lists_outputs_under_headings(
     table = capsys.readouterr().out
     assert "Latency (ms)" in table
     assert "speakers [usb]" in table
-    assert "microphone" not in table
+    assert "microphone" in table
     devices(as_json=True)
-    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["speakers [usb]"]
+    assert [r["name"] for r in json.loads(capsys.readouterr().out)] == ["microphone", "speakers [usb]"]
 
 
 def test_a_sound_with_a_number_sign_is_credited_by_its_whole_name(scene: Path) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from engine.cli.live_state import Maskers
 from engine.control.masking import MaskingMoment
+from engine.meters import Meter, MeterTable
 from engine.view.live import LiveState, TrackState, live_view
 
 NAMES = ("rain", "car", "car-2", "footsteps", "babble", "bird", "door", "bell", "thunder")
@@ -25,6 +26,8 @@ def state(
     share: float = 0.62,
     peak_db: float = -20.0,
     underruns: int = 0,
+    paused: bool = False,
+    changing: bool = False,
 ) -> LiveState:
     return LiveState(
         title=title,
@@ -47,6 +50,8 @@ def state(
         underruns=underruns,
         recording=recording,
         notice=notice,
+        paused=paused,
+        changing=changing,
     )
 
 
@@ -158,42 +163,43 @@ def test_a_silent_track_is_masked_by_nobody() -> None:
     assert "%" not in _row(peak_db=-61.0)
 
 
-class FakeShow:
-    """Counts how often it is asked who masks whom."""
-
-    def __init__(self) -> None:
-        self.meters = self
-        self.shown = 1.0
-        self.asked = 0
-
-    def read(self, node: str, name: str) -> list[float]:
-        assert (node, name) == ("unmask", "shown")
-        return [self.shown]
-
-    def masking(self) -> MaskingMoment:
-        self.asked += 1
-        shares = np.array([[0.0, 0.25 * self.asked], [0.0, 0.0]])
-        return MaskingMoment(("rain", "car"), shares, shares)
-
-
 def test_who_masks_whom_is_worked_out_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 0 and 0.3 s, not at 0.2 s, nor at 0.6 s, when the meters show nothing new."""
+    """At 0 and 0.3 s, not at 0.2 s, nor at 0.6 s, when the meters show nothing new; but at once for other tracks."""
     now_s = [0.0]
+    asked: list[tuple[str, ...]] = []
+
+    def moment(meters: MeterTable, names: tuple[str, ...]) -> MaskingMoment:
+        asked.append(names)
+        shares = np.array([[0.0, 0.25 * len(asked)], [0.0, 0.0]])
+        return MaskingMoment(names, shares, shares)
+
     monkeypatch.setattr("engine.cli.live_state.time.monotonic", lambda: now_s[0])
-    show, maskers = FakeShow(), Maskers()
+    monkeypatch.setattr("engine.control.masking.masking_moment", moment)
+    meters = MeterTable.of([("unmask", (Meter("shown", "", ""),))])
+    maskers = Maskers()
     answers = []
-    for now_s[0], show.shown in ((0.0, 1.0), (0.2, 3.0), (0.3, 4.0), (0.6, 4.0)):
-        answers.append((show.asked, maskers.of(show)))  # type: ignore[arg-type]
-    assert [asked for asked, _ in answers] == [0, 1, 1, 2]
-    assert show.asked == 2
-    assert [worst for _, worst in answers] == [
-        [("", 0.0), ("rain", 0.25)],
-        [("", 0.0), ("rain", 0.25)],
-        [("", 0.0), ("rain", 0.5)],
-        [("", 0.0), ("rain", 0.5)],
+    for now_s[0], meters.memory[0], names in (
+        (0.0, 1.0, ("rain", "car")),
+        (0.2, 3.0, ("rain", "car")),
+        (0.3, 4.0, ("rain", "car")),
+        (0.6, 4.0, ("rain", "car")),
+        (0.7, 4.0, ("wind", "bus")),
+    ):
+        answers.append((len(asked), maskers.of(names, meters)))
+    assert [before for before, _ in answers] == [0, 1, 1, 2, 2]
+    assert [worst[1] for _, worst in answers] == [
+        *(("rain", 0.25), ("rain", 0.25), ("rain", 0.5), ("rain", 0.5), ("wind", 0.75)),
     ]
 
 
 def _row(share: float = 0.62, peak_db: float = -20.0) -> str:
     lines = printed(state(share=share, peak_db=peak_db), 100, styles=True)
     return next(line for line in lines if "footsteps" in line)
+
+
+def test_a_pause_and_a_crossfade_are_seen() -> None:
+    text = "\n".join(printed(state(paused=True, changing=True), 160))
+    assert "‖ " in text
+    assert "▶" not in text
+    assert "crossing over" in text
+    assert "crossing over" not in "\n".join(printed(state(), 160))

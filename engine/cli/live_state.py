@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dsp.units import amplitude_to_db
+from engine.cli.performance import HELP_LINE
 from engine.view.live import LiveState, TrackState
 
 if TYPE_CHECKING:
     from engine.control.show import Show
+    from engine.meters import MeterTable
 
 
 MASKERS_INTERVAL_S = 0.25
 """How often it is worked out who masks whom: often enough to read along, and cheap for hundreds of tracks."""
+
+
+NOTICE_S = 20.0
+"""How long an incident stays in the view."""
 
 
 class Maskers:
@@ -22,24 +28,28 @@ class Maskers:
     def __init__(self) -> None:
         self._next_s = -math.inf
         self._shown = -1.0
+        self._names: tuple[str, ...] = ()
         self._worst: Sequence[tuple[str, float]] = ()
 
-    def of(self, show: "Show") -> Sequence[tuple[str, float]]:
+    def of(self, names: tuple[str, ...], meters: "MeterTable") -> Sequence[tuple[str, float]]:
         """Return what holds now, or did at most `MASKERS_INTERVAL_S` ago."""
+        from engine.control.masking import masking_moment
+
         now_s = time.monotonic()
-        if now_s >= self._next_s:
+        if now_s >= self._next_s or names != self._names:
             self._next_s = now_s + MASKERS_INTERVAL_S
-            shown = float(show.meters.read("unmask", "shown")[0])
-            if shown != self._shown:
-                self._shown = shown
-                self._worst = show.masking().worst()
+            shown = float(meters.read("unmask", "shown")[0])
+            if shown != self._shown or names != self._names:
+                self._shown, self._names = shown, names
+                self._worst = masking_moment(meters, names).worst()
         return self._worst
 
 
 def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> LiveState:
     """Read the meters and statistics of `show` at this moment; `maskers` remembers between calls who masks whom."""
-    read = show.meters.read
-    worst = (maskers or Maskers()).of(show)
+    composition, params, meters = show.moment()
+    read = meters.read
+    worst = (maskers or Maskers()).of(tuple(t.name for t in composition.tracks), meters)
     statistics = show.statistics()
     rate_hz = show.spec.rate_hz
     peaks, cuts = read("mix", "peak"), read("unmask", "reduction_db")
@@ -47,9 +57,12 @@ def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> 
     latency_s = show.device_latency_s + (ahead_frames + show.plan_latency_frames) / rate_hz
     out_peaks, out_rms = read("meter", "peak"), read("meter", "rms")
     return LiveState(
-        title=show.composition.scene.title,
-        seed=show.composition.seed,
-        elapsed_s=statistics.frame_heard / rate_hz,
+        title=composition.scene.title,
+        seed=composition.seed,
+        elapsed_s=show.position_s,
+        paused=show.paused,
+        changing=show.changing,
+        keys=HELP_LINE,
         device=show.device,
         latency_ms=1e3 * latency_s,
         rate_hz=rate_hz,
@@ -57,13 +70,13 @@ def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> 
         tracks=[
             TrackState(
                 t.name,
-                show.get(f"unmask.{t.name}.importance"),
-                show.get(f"mix.{t.name}.panning"),
+                params.get(f"unmask.{t.name}.importance"),
+                params.get(f"mix.{t.name}.panning"),
                 amplitude_to_db(float(peaks[i])),
                 float(cuts[i]),
                 *worst[i],
             )
-            for i, t in enumerate(show.composition.tracks)
+            for i, t in enumerate(composition.tracks)
         ],
         peaks_db=(amplitude_to_db(out_peaks[0]), amplitude_to_db(out_peaks[1])),
         rms_db=(amplitude_to_db(out_rms[0]), amplitude_to_db(out_rms[1])),
@@ -74,7 +87,12 @@ def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> 
         voices=int(read("tracks", "voices")[0]),
         load_mean=statistics.load_mean,
         load_max=statistics.load_max,
-        underruns=statistics.underruns,
+        underruns=len(show.underruns),
         recording=recording,
-        notice=show.notices[-1] if show.notices else "",
+        notice=_newest_notice(show),
     )
+
+
+def _newest_notice(show: "Show") -> str:
+    newest = show.incidents.all[-1:]
+    return newest[0].text if newest and time.time() - newest[0].time_s < NOTICE_S else ""

@@ -1,18 +1,19 @@
-"""`roomtone play`: a scene to the speakers."""
+"""`roomtone play`: scenes to the speakers."""
 
-import json
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from engine.cli.common import (
+    DEFAULT_SCENE,
     JsonOption,
     LibraryOption,
     QuantumOption,
     RateOption,
-    SceneArgument,
     SeedOption,
     SetOption,
     StopRequest,
@@ -25,63 +26,121 @@ from engine.cli.common import (
 from engine.errors import InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
+    from engine.cli.performance import Performance
     from engine.control.show import Show
+    from engine.scene.composition import Composition
+    from engine.scene.schema import Scene
 
 HELP = "Play a scene, without end, through an audio device; without one, silently to the null clock."
 EXAMPLES = """**Examples**
 
-    roomtone play                                    the built-in scene
+    roomtone play                               the built-in scene
 
     roomtone play street.yaml --device "USB Audio" --record take.wav
 
+    roomtone play street.yaml --watch           good edits are heard
+
+    roomtone play dawn.yaml dusk.yaml           n and p cross over
+
     roomtone play street.yaml --duration 60 --json
 
-    roomtone play street.yaml --set unmask.delta=on  only what the unmasking takes away
+    roomtone play street.yaml --set unmask.delta=on
 
-    roomtone play street.yaml --set unmask.amount=0.5 --set room.wet_level=0
+**Keys**
+
+space pauses, ←/→ move 10 s in the scene, home goes to its beginning, n/p cross over to the next or previous scene,
+q and Ctrl-C fade out.
 """
 
 VIEW_INTERVAL_S = 0.08
 MIN_DURATION_S, MAX_DURATION_S = 0.1, 86_400.0
+MAX_CROSSFADE_S = 600.0
+
+SceneArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SCENE]...", help="Scene files (YAML), or names of built-in scenes.", show_default=False
+    ),
+]
 
 
 def play(
-    scene: SceneArgument = None,
+    scenes: SceneArguments = None,
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop by itself after that long, 0.1 to 86400.")
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep what is played: .wav or .flac.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep what is played: .wav or .flac, and FILE.json of how it went."
+        ),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Take over edits of the scene's file while it plays.")
+    ] = False,
+    crossfade: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long crossing over to another scene takes.")
+    ] = 4.0,
+    start: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Where in the scene to begin.", min=0.0, max=MAX_DURATION_S),
+    ] = 0.0,
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="Part of a name from `roomtone devices`.")
+    ] = None,
+    input_device: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="NAME", help="Where live inputs come from; left out, the same device."
+        ),
     ] = None,
     driver: Annotated[
         Literal["auto", "portaudio", "null"], typer.Option(help="`null` plays silently at the right pace.")
     ] = "auto",
-    safety: Annotated[int, typer.Option(min=1, max=64, help="Quanta the engine is ahead of the device.")] = 4,
+    safety: Annotated[int, typer.Option(min=1, max=64, help="Quanta the engine is ahead of the device.")] = 2,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Go further ahead after every under-run, up to 16 quanta.")
+    ] = False,
+    buffer: Annotated[
+        int | None,
+        typer.Option(metavar="FRAMES", min=8, max=8192, help="The device's buffer, where it can be set."),
+    ] = None,
+    latency: Annotated[
+        str,
+        typer.Option(metavar="low|high|MS", help="What the device is asked for, in milliseconds or a word."),
+    ] = "low",
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
     set_: SetOption = None,
     library: LibraryOption = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where incidents are noted, one JSON object a line.")
+    ] = None,
+    spare: Annotated[
+        bool, typer.Option("--spare/--no-spare", help="Keep a second engine process ready to take over.")
+    ] = True,
     view: Annotated[
         bool, typer.Option("--view/--no-view", help="The live view; off where there is no terminal.")
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Play a scene."""
+    """Play scenes."""
     from engine.spec import StreamSpec
 
     StreamSpec(rate, quantum)
-    if duration is not None and not MIN_DURATION_S <= duration <= MAX_DURATION_S:
-        allowed = f"{MIN_DURATION_S:g} to {MAX_DURATION_S:g}"
-        raise InputError(Problem(f"{duration:g} seconds", allowed, "duration"))
+    _check_seconds("duration", duration, MIN_DURATION_S, MAX_DURATION_S)
+    _check_seconds("crossfade", crossfade, 0.0, MAX_CROSSFADE_S)
+    asked_latency = _read_latency(latency)
     settings = read_settings(set_)
+    names = scenes or [DEFAULT_SCENE]
     with interruptible() as stop:
-        loaded, path = load(scene, library)
+        loaded, path = load(names[0], library)
+        inputs = max(scene.input_channels for scene in (loaded, *(load(n, library)[0] for n in names[1:])))
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.show")
+        from engine.cli.performance import Performance
         from engine.control.show import Show
+        from engine.scene.composition import compose as compose_scene
 
         with stop.held():  # its memory is shared: it has to be complete to be removed
             show = Show(
@@ -90,23 +149,45 @@ def play(
                 device=device,
                 driver=driver,
                 safety_quanta=safety,
+                adapt=adapt,
+                buffer_frames=buffer,
+                latency=asked_latency,
+                input_device=input_device,
+                input_channels=inputs,
                 record=record,
                 settings=settings,
+                log=log if log is not None else "default",
+                spare=spare,
             )
+
+        def ready(scene: "Scene") -> "Composition":
+            return compose_scene(scene, rate_hz=rate, seed=seed, reuse=show.composition.materials)
+
+        performance = Performance(show, names, lambda place: ready(load(names[place], library)[0]), crossfade)
         try:
-            with show:
+            with show, ExitStack() as around:
                 stop.raises = False
+                around.callback(performance.close)
+                if start:
+                    show.seek(round(start * rate))
                 if duration is not None:
                     show.stop(at_frame=round(duration * rate))
+                if watch:
+                    for place, name in enumerate(names):
+                        around.enter_context(
+                            _scene_watch(performance, place, load(name, library)[1], library, ready)
+                        )
                 seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json
-                interrupted = _run(show, stop, seen, str(record or ""))
+                interrupted = _run(performance, stop, seen, str(record or ""))
             show.check()
         except RoomtoneError:
             if show.recording:
                 typer.echo(f"roomtone: what was played until then is in {show.recording}", err=True)
             raise
     try:
-        _report(show, interrupted, as_json)
+        from engine.cli.play_report import report
+
+        report(show, interrupted, as_json)
     except OSError:
         # After a hang-up there is no terminal left to report to.
         if not stop.requested:
@@ -114,16 +195,56 @@ def play(
         abandon_output()
 
 
-def _run(show: "Show", stop: StopRequest, view: bool, recording: str) -> bool:
-    """Play until it stops by itself (False) or is interrupted (True)."""
+def _scene_watch(
+    performance: "Performance",
+    place: int,
+    path: Path,
+    library: list[Path] | None,
+    ready: Callable[["Scene"], "Composition"],
+) -> AbstractContextManager[object]:
+    """Watch one of the files; an edit is heard while its scene is the one that plays, else when it is gone to."""
+    from engine.control.watch import SceneWatch
+
+    show = performance.show
+
+    def edit(scene: "Scene") -> None:
+        if performance.place == place:
+            show.edit(ready(scene))
+            show.tell("scene-edited", f"{path.name}: the edit is heard")
+
+    return SceneWatch(path, tuple(library or ()), edit, lambda reason: show.tell("scene-refused", reason))
+
+
+def _check_seconds(field: str, seconds: float | None, least: float, most: float) -> None:
+    if seconds is not None and not least <= seconds <= most:
+        raise InputError(Problem(f"{seconds:g} seconds", f"{least:g} to {most:g}", field))
+
+
+def _read_latency(text: str) -> float | Literal["low", "high"]:
+    """Return a word as it is, milliseconds in seconds."""
+    if text in ("low", "high"):
+        return cast("Literal['low', 'high']", text)
+    try:
+        ms = float(text)
+    except ValueError:
+        ms = -1.0
+    if not 0.0 < ms <= 2000.0:
+        raise InputError(Problem(f"{text!r}", "low, high, or milliseconds up to 2000", "latency"))
+    return ms / 1e3
+
+
+def _run(performance: "Performance", stop: StopRequest, view: bool, recording: str) -> bool:
+    """Play until it stops by itself (False) or is stopped (True)."""
+    show = performance.show
     said = 0
     try:
         try:
             if view:
-                _watch(show, stop, recording)
-            while not (show.stopped or stop.requested):
-                show.wait(VIEW_INTERVAL_S)
-                said = _say(show, said)
+                _watch(performance, stop, recording)
+            else:
+                while not (show.stopped or stop.requested):
+                    show.wait(VIEW_INTERVAL_S)
+                    said = _say(show, said)
         finally:
             _say(show, said)
     except OSError:
@@ -134,53 +255,28 @@ def _run(show: "Show", stop: StopRequest, view: bool, recording: str) -> bool:
 
 
 def _say(show: "Show", said: int) -> int:
-    for text in show.notices[said:]:
+    notices = show.notices
+    for text in notices[said:]:
         typer.echo(f"roomtone: {text}", err=True)
-    return len(show.notices)
+    return len(notices)
 
 
-def _watch(show: "Show", stop: StopRequest, recording: str) -> None:
+def _watch(performance: "Performance", stop: StopRequest, recording: str) -> None:
     from rich.live import Live
 
+    from engine.cli.keys import Keys
     from engine.cli.live_state import Maskers, live_state
     from engine.view.live import live_view
 
+    show = performance.show
     maskers = Maskers()
-    with Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, screen=True) as live:
+    with (
+        Keys() as keys,
+        Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, screen=True) as live,
+    ):
         while not (show.stopped or stop.requested):
             view = live_view(live_state(show, recording, maskers), live.console.height)
             live.update(view, refresh=True)
             show.wait(VIEW_INTERVAL_S)
-
-
-def _report(show: "Show", interrupted: bool, as_json: bool) -> None:
-    """Say how it went; after the show, from its last statistics."""
-    statistics = show.statistics()
-    report = {
-        "scene": show.composition.scene.title,
-        "seed": show.composition.seed,
-        "rate": show.spec.rate_hz,
-        "quantum": show.spec.quantum_frames,
-        "driver": show.driver,
-        "device": show.device,
-        "frames": statistics.frame_rendered,
-        "underruns": statistics.underruns,
-        "underrun_frames": statistics.underrun_frames,
-        "late_quanta": statistics.late_quanta,
-        "load_mean": round(statistics.load_mean, 4),
-        "load_max": round(statistics.load_max, 4),
-        "ring_minimum_frames": statistics.ring_minimum_frames,
-        "interrupted": interrupted,
-        "recording": str(show.recording) if show.recording else None,
-        "notices": show.notices,
-    }
-    if as_json:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
-        return
-    typer.echo(
-        f"played {statistics.frame_rendered / show.spec.rate_hz:.1f} s of {report['scene']} on {show.device}, "
-        f"load {100 * statistics.load_mean:.0f} % (max {100 * statistics.load_max:.0f} %), "
-        f"under-runs {statistics.underruns}"
-    )
-    if show.recording:
-        typer.echo(f"wrote {show.recording}")
+            if not all(performance.key(key) for key in keys.read()):
+                return

@@ -111,6 +111,8 @@ def render(
         if masking is not None:
             _keep_apart(masking, path, output, stems)
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
+        if silent := [track.name for track in composition.tracks if track.input_channels]:
+            typer.echo(f"roomtone: {', '.join(silent)}: a live input is silent in a render", err=True)
         from engine.control.bounce import bounce
 
         report = None

@@ -50,7 +50,10 @@ class TrackState:
 
 @dataclass(frozen=True)
 class LiveState:
-    """All that the view shows, at one moment. Levels in dBFS and LUFS, `loads` as shares of the quantum."""
+    """All that the view shows, at one moment. Levels in dBFS and LUFS, loads as shares of the quantum.
+
+    `elapsed_s` is where in the scene it is, `changing` whether a scene is on its way in or out, `keys` what keys do.
+    """
 
     title: str
     seed: int
@@ -72,6 +75,9 @@ class LiveState:
     underruns: int
     recording: str
     notice: str
+    paused: bool = False
+    changing: bool = False
+    keys: str = "Ctrl-C stops"
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class LiveView:
             return
         width = max(min(inner, LEAST_WIDTH), *(line.cell_len for line in lines))
         title = fitted(Text(state.title), width - 2)
-        yield Panel(Group(*lines), title=title, subtitle=Text("Ctrl-C stops"), width=width + 4)
+        yield Panel(Group(*lines), title=title, subtitle=fitted(Text(state.keys), width - 2), width=width + 4)
 
 
 @dataclass(frozen=True)
@@ -284,13 +290,14 @@ def _joined(texts: Sequence[Text]) -> Text:
 def _transport(state: LiveState, titled: bool) -> list[Text]:
     minutes, seconds = divmod(state.elapsed_s, 60.0)
     return [
-        Text(f"▶ {int(minutes):02d}:{seconds:04.1f}"),
+        Text(f"{'‖' if state.paused else '▶'} {int(minutes):02d}:{seconds:04.1f}"),
         Text(state.title if titled else "", "bold"),
         Text(state.device),
         Text(f"{state.rate_hz} Hz"),
         Text(f"quantum {state.quantum_frames}"),
         Text(f"latency {state.latency_ms:.1f} ms"),
         Text(f"seed {state.seed}"),
+        Text("crossing over" if state.changing else "", "cyan"),
         Text(f"● {state.recording}" if state.recording else "", "red"),
     ]
 
