@@ -76,7 +76,7 @@ def minute_of_play(folder: Path) -> dict[str, Any]:
     """`roomtone play --duration 60`: what the ring counted."""
     _, printed = roomtone("play", "--duration", "60", "--json", folder=folder)
     report = json.loads(printed)
-    names = "driver device underruns late_quanta load_mean load_max ring_minimum_frames notices"
+    names = "driver device underruns late_quanta load_mean load_max ring_minimum_frames incidents"
     return {**{name: report[name] for name in names.split()}, "goal": "0 under-runs"}
 
 

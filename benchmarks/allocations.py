@@ -1,0 +1,305 @@
+"""What is allocated while sound is rendered: nothing but the handles of arrays on their way into kernels.
+
+    python -m benchmarks.allocations
+    python -m benchmarks.allocations --json
+
+numba's runtime counts every allocation of compiled code. Each array handed to a kernel takes one, the handle that is
+freed when it returns; one more, and a kernel allocates. What Python allocates, `tracemalloc` sees, numpy's and
+pedalboard's arrays among it.
+"""
+
+import argparse
+import gc
+import json
+import os
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+# numba reads it when it is imported.
+os.environ["NUMBA_NRT_STATS"] = "1"
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from numba.core.runtime import rtsys
+
+from benchmarks.crowd import crowd
+from benchmarks.node_cases import Case, Site, bank, describe
+from benchmarks.node_subjects import SUBJECTS
+from dsp.denormals import denormals_flushed
+from engine.control.local_engine import LocalEngine
+from engine.control.patch import default_graph
+from engine.events import Event
+from engine.meters import MeterTable
+from engine.nodes import Compressor, Limiter, Players, Room
+from engine.params import ParamTable
+from engine.rendering import Graph
+from engine.scene.composition import Composition, Track
+from engine.scene.schema import Loop
+from engine.spec import Block, StreamSpec
+
+WARM_QUANTA = 2200
+"""CPython keeps up to 2000 argument tuples of each length before it frees any."""
+
+COUNTED_QUANTA = 200
+TRACED_QUANTA = 2000
+CLIP_FRAMES = 2**21
+
+
+class _Counted:
+    """A kernel that counts the arrays it is handed."""
+
+    arrays = 0
+
+    def __init__(self, kernel: Dispatcher) -> None:
+        self._kernel = kernel
+
+    def __call__(self, *args: Any) -> Any:
+        _Counted.arrays += sum(isinstance(arg, np.ndarray) for arg in args)
+        return self._kernel(*args)
+
+
+@contextmanager
+def arrays_counted() -> Iterator[None]:
+    """Count the arrays that Python hands to kernels."""
+    homes = [m for name, m in sys.modules.items() if name.split(".")[0] in ("dsp", "engine", "benchmarks")]
+    kernels = [(m, n, v) for m in homes for n, v in vars(m).items() if isinstance(v, Dispatcher)]
+    for home, name, kernel in kernels:
+        setattr(home, name, _Counted(kernel))
+    try:
+        yield
+    finally:
+        for home, name, kernel in kernels:
+            setattr(home, name, kernel)
+
+
+def in_kernels(quantum: Callable[[], None]) -> dict[str, Any]:
+    """Return what compiled code allocated in each of some quanta, beside the arrays it was handed."""
+    handles, kept, arrays = [], [], []
+    with arrays_counted():
+        for _ in range(COUNTED_QUANTA):
+            _Counted.arrays = 0
+            before = rtsys.get_allocation_stats()
+            quantum()
+            after = rtsys.get_allocation_stats()
+            handles.append(after.alloc - before.alloc)
+            kept.append(handles[-1] - (after.free - before.free))
+            arrays.append(_Counted.arrays)
+    return {
+        "arrays_least": min(arrays),
+        "arrays_most": max(arrays),
+        "beside_them": sum(abs(h - a) for h, a in zip(handles, arrays, strict=True)),
+        "never_freed": sum(kept),
+    }
+
+
+def in_python(quantum: Callable[[], None]) -> dict[str, Any]:
+    """Return what Python's memory grew by over many quanta, its peak in them, and what the collector did."""
+    gc.collect()  # before warming up: it empties the stores that CPython keeps
+    for _ in range(WARM_QUANTA):
+        quantum()
+    tracemalloc.start()
+    for _ in range(10):
+        quantum()
+    collections, counted = sum(g["collections"] for g in gc.get_stats()), gc.get_count()[0]
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(TRACED_QUANTA):
+        quantum()
+    after, peak = tracemalloc.get_traced_memory()
+    tracked = gc.get_count()[0] - counted
+    collected = sum(g["collections"] for g in gc.get_stats()) - collections
+    tracemalloc.stop()
+    return {
+        "growth_bytes": after - before,
+        "peak_bytes": peak - before,
+        "collections": collected,
+        "objects_tracked": tracked,
+    }
+
+
+def node(name: str, quantum: int) -> Callable[[], None]:
+    """Return a quantum of a node by itself, fed with a full-scale sine."""
+    subject = SUBJECTS[name]
+    case = Case(name, max(subject.tracks), False, 48_000, quantum, "sine")
+    description, spec = describe(case)
+    graph = Graph()
+    graph.add("node", description)
+    site = Site(graph, spec)
+    site.load(case)
+    ins = tuple(np.ascontiguousarray(bank(case)[:quantum]) for _ in description.inputs)
+    outs = tuple(np.zeros((quantum, port.lanes), np.float32) for port in description.outputs)
+    processor = description.build(site.context)
+    frame = 0
+
+    def process() -> None:
+        nonlocal frame
+        site.inputs.counters[0] += quantum
+        processor.process(ins, outs, frame)
+        frame += quantum
+
+    return process
+
+
+def composition(tracks: int) -> Composition:
+    """Return a scene of so many tracks with nothing to play yet."""
+    made = tuple(
+        Track(i, f"t{i}", i / tracks, "normal", (-1.0) ** i * 0.5, -26.0, -9.0, i % 2 == 0, Loop(), ())
+        for i in range(tracks)
+    )
+    return Composition(crowd(2), 1, 48_000, made, (), None)
+
+
+class Stage:
+    """The graph of a scene, all tracks of which sound."""
+
+    def __init__(self, tracks: int, quantum: int) -> None:
+        self.engine = LocalEngine(StreamSpec(48_000, quantum))
+        noise = np.random.default_rng(1).standard_normal((CLIP_FRAMES, 2), np.float32)
+        self.engine.share_clips({0: 0.05 * noise})
+        for track in range(tracks):
+            self.engine.queues[0].push(Event(0, track, 0, 0, CLIP_FRAMES, 0, 0))
+        self._out = np.zeros((quantum, 2), np.float32)
+        self._params: ParamTable | None = None
+        self._meters: MeterTable | None = None
+        self.graph = default_graph(composition(tracks))
+        self.swap(self.graph)
+
+    def swap(self, graph: Graph) -> None:
+        """Hand `graph` over."""
+        self.graph = graph
+        self._params = ParamTable.of(graph.params(), self._params, self.engine.params)
+        self._meters = MeterTable.of(graph.meters(), self._meters, self.engine.meters, graph.nodes)
+        self.engine.swap(graph, self._params.slot_map, self._meters.slot_map)
+
+    def render(self) -> None:
+        """Render a quantum."""
+        self.engine.render(self._out)
+
+    def poison(self, name: str) -> None:
+        """Have a node put out what is not finite in the next quantum."""
+        plan = self.engine.renderer.newest_plan
+        assert plan is not None
+        processor = plan.layout.parts[name].processor
+        process = processor.process
+
+        def poisoned(ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+            process(ins, outs, frame)
+            outs[0][3, 1] = np.nan
+            del processor.process
+
+        processor.process = poisoned  # type: ignore[method-assign]
+
+
+def highest_peak(stage: Stage, quanta: int) -> int:
+    """Return the most bytes that Python had at once in any of some quanta, beyond what it had before."""
+    most = 0
+    for _ in range(quanta):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        stage.render()
+        most = max(most, tracemalloc.get_traced_memory()[1] - before)
+    return most
+
+
+def edits(tracks: int, quantum: int) -> dict[str, int]:
+    """Return the peak of Python's memory in the quanta of edits and of faults, in bytes."""
+    stage = Stage(tracks, quantum)
+    gc.collect()
+    for _ in range(WARM_QUANTA):
+        stage.render()
+    graphs: dict[str, Callable[[], Graph]] = {
+        "a track more": lambda: default_graph(composition(tracks + 1)),
+        "a track less": lambda: default_graph(composition(tracks - 1)),
+        "another compressor": lambda: _with(stage.graph, "glue", Compressor(-30.0)),
+        "another limiter": lambda: _with(stage.graph, "limiter", Limiter(-3.0)),
+        "another look-ahead": lambda: _with(stage.graph, "limiter", Limiter(-3.0, 4.0)),
+        "another room": lambda: _with(stage.graph, "room", Room(0.9, 0.1, 0.2, 0.5)),
+        "fewer voices": lambda: _with(
+            stage.graph, "tracks", replace(_players(stage.graph.nodes["tracks"]), voices=2048)
+        ),
+    }
+    gc.disable()
+    tracemalloc.start()
+    peaks = {}
+    try:
+        for name, make in graphs.items():
+            stage.swap(make())
+            peaks[name] = highest_peak(stage, 2 + 2000 // quantum)
+            if not stage.engine.renderer.settled:
+                raise RuntimeError(f"{name}: the handover takes longer than is measured")
+            stage.engine.poll()
+        for name in stage.graph.nodes:
+            stage.poison(name)
+            peaks[f"a fault of {name}"] = highest_peak(stage, 2 + 2000 // quantum)
+            if [fault.node for fault in stage.engine.faults] != [name]:
+                raise RuntimeError(f"{name}: {list(stage.engine.faults)}")
+            stage.engine.faults.clear()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    return peaks
+
+
+def _players(found: object) -> Players:
+    assert isinstance(found, Players)
+    return found
+
+
+def _with(graph: Graph, name: str, other: Any) -> Graph:
+    made = Graph()
+    made.nodes = dict(graph.nodes)
+    made.edges = list(graph.edges)
+    made.output = graph.output
+    made.replace(name, other)
+    return made
+
+
+def measure(quanta: tuple[int, ...] = (64, 512), tracks: tuple[int, ...] = (8, 64)) -> dict[str, Any]:
+    """Measure every node, the graph of scenes of so many `tracks`, and edits of the first of them."""
+    places: dict[str, Callable[[], Callable[[], None]]] = {}
+    for quantum in quanta:
+        for name in SUBJECTS:
+            places[f"{name}, {quantum} frames"] = lambda name=name, quantum=quantum: node(name, quantum)  # type: ignore[misc]
+        for count in tracks:
+            places[f"{count} tracks, {quantum} frames"] = lambda count=count, quantum=quantum: (
+                Stage(count, quantum).render  # type: ignore[misc]
+            )
+    rows = {}
+    with denormals_flushed():
+        for place, make in places.items():
+            process = make()
+            for _ in range(20):
+                process()
+            rows[place] = in_kernels(process) | in_python(process)
+        return {"quanta": rows, "edits": edits(tracks[0], quanta[0])}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    result = measure()
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    print(f"{'':28} arrays a quantum  beside  kept   growth     peak  collections  tracked")
+    for place, row in result["quanta"].items():
+        print(
+            f"{place:28} {row['arrays_least']:6d} to {row['arrays_most']:4d} {row['beside_them']:9d}"
+            f" {row['never_freed']:5d} {row['growth_bytes']:8d} {row['peak_bytes']:8d}"
+            f" {row['collections']:10d} {row['objects_tracked']:9d}"
+        )
+    print("peak of Python's memory in a quantum, bytes")
+    for what, peak in result["edits"].items():
+        print(f"  {what:28} {peak:6d}")
+
+
+if __name__ == "__main__":
+    main()
