@@ -334,9 +334,7 @@ def run_rendered(case: Case) -> list[str]:
         blamed: set[str] = set()
     else:
         blamed = set(SUBJECTS[case.subject].blamed)
-    # As loud as the guard allows may be louder behind a node that amplifies, and 17 at full scale are +24.6 dBFS.
-    too_loud = case.signal == "loudest" or (case.subject == "mix" and case.tracks > 15)
-    if not too_loud and {fault.node for fault in renderer.faults} != blamed:
+    if {fault.node for fault in renderer.faults} != blamed:
         odd += [f"fault: {fault}" for fault in renderer.faults] or ["the poison was not noticed"]
     return odd
 

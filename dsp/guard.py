@@ -1,4 +1,4 @@
-"""The guards against samples that are not finite or beyond +24 dBFS: where sound enters, and behind every node."""
+"""The guards against samples that are not finite or absurdly loud: where sound enters, and behind every node."""
 
 import numpy as np
 
@@ -10,7 +10,10 @@ LIMIT_AMPLITUDE = 15.848931924611133
 EXPONENT_BITS = np.uint32(0x7F800000)
 
 MAGNITUDE_BITS = np.int32(0x7FFFFFFF)
-LIMIT_BITS = int(np.float32(LIMIT_AMPLITUDE).view(np.int32))
+RUNAWAY_AMPLITUDE = 1e4
+"""+80 dBFS: louder than hundreds of tracks at full level with all gains up; only what has run away gets there."""
+
+RUNAWAY_BITS = int(np.float32(RUNAWAY_AMPLITUDE).view(np.int32))
 
 SILENCE_AMPLITUDE = 1e-6
 """-120 dBFS: below it a decaying sample is silence."""
@@ -50,7 +53,7 @@ def sanitise(block: np.ndarray, limit: float) -> int:
 
 @kernel("boolean(float32[:, ::1], float32[::1])")
 def watch(block: np.ndarray, last: np.ndarray) -> bool:
-    """Return whether all of `block` is finite and within +24 dBFS; if it is, keep its last frame in `last`.
+    """Return whether all of `block` is finite and within +80 dBFS; if it is, keep its last frame in `last`.
 
     Without their sign the bits of float32 are in the order of their magnitudes, and infinities and NaN above all: one
     maximum of integers finds all three, in vectors.
@@ -62,7 +65,7 @@ def watch(block: np.ndarray, last: np.ndarray) -> bool:
     worst = np.int32(0)
     for i in range(bits.shape[0]):
         worst = max(worst, np.int32(bits[i] & MAGNITUDE_BITS))
-    if worst > LIMIT_BITS:
+    if worst > RUNAWAY_BITS:
         return False
     for lane in range(block.shape[1]):
         last[lane] = block[block.shape[0] - 1, lane]
@@ -103,7 +106,7 @@ def mend(
     busy = 0
     for lane in range(lanes):
         was_bad = bad[lane]
-        bad[lane] = worst[lane] > LIMIT_BITS
+        bad[lane] = worst[lane] > RUNAWAY_BITS
         again[lane] = was_bad and bad[lane]
         if bad[lane]:
             rest[lane] = last[lane]

@@ -63,7 +63,7 @@ class Processor(ABC):
         """Go back to silence, as newly built; allocates nothing."""
 
     def heal(self, port: int, lanes: NDArray[np.bool_]) -> None:
-        """Forget what made `lanes` of output `port` not finite, or louder than +24 dBFS; allocates nothing.
+        """Forget what made `lanes` of output `port` not finite, or louder than +80 dBFS; allocates nothing.
 
         What the other lanes sound like must go on, where it can. By default all is reset.
         """

@@ -344,7 +344,7 @@ def test_only_the_first_lanes_are_listed() -> None:
         "m": Mix(tracks, (0.0,) * 10, (0.0,) * 10, (True,) * 10),
     }
     rig = rig_of(wired(nodes, "a m"), 64)
-    poison(rig, "a", 16.0, lanes=range(12), at=0)
+    poison(rig, "a", 2e4, lanes=range(12), at=0)
     rig.render()
     (fault,) = rig.renderer.faults
     assert fault.what == "bank lanes 0, 1, 2, 3, 4, 5, 6, 7, … ran away; muted and healed"

@@ -57,7 +57,7 @@ def test_a_strided_view_is_refused_and_not_misread() -> None:
         sanitise(block[:, ::2], LIMIT_AMPLITUDE)
 
 
-@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf, 15.9, -1e30])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf, 10_001.0, -1e30])
 @pytest.mark.parametrize("lanes", [1, 2, 7, 64])
 def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float, lanes: int) -> None:
     """Beyond 15.85 or not finite is refused, and the last frame kept from before; 15.84, -0 and subnormals are fine."""
@@ -75,7 +75,7 @@ def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float, lanes: 
 
 @given(hnp.arrays(np.uint32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)))
 def test_the_watch_agrees_with_numpy_on_any_bits(bits: np.ndarray) -> None:
-    """Fine exactly if every sample is finite and within ±15.8489."""
+    """Fine exactly if every sample is finite and within ±10 000."""
     block = bits.view(np.float32)
     fine = bool(np.all(np.isfinite(block) & (np.abs(block) <= np.float32(LIMIT_AMPLITUDE))))
     assert watch(block, np.zeros(block.shape[1], np.float32)) == fine
