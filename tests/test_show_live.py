@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from benchmarks.jack_server import JackServer
 from benchmarks.soak_live import children, segments
 from engine.control.bounce import bounce
 from engine.control.show import Show
+from engine.scene.composition import compose
+from engine.scene.load import loads
 from tests.scenes import small
 from tests.test_show import kill, kinds, until
 
@@ -107,3 +110,57 @@ def test_an_engine_that_dies_while_its_device_is_gone_plays_on_silently(server: 
         until(lambda: heard(show) and "device-back" in kinds(show), show, 40.0)
         time.sleep(0.2)
         assert show.statistics().alive
+
+
+def ports(server: JackServer) -> set[str]:
+    done = subprocess.run(
+        ["jack_lsp", "-s", server.name], capture_output=True, text=True, check=True, timeout=10
+    )
+    return set(done.stdout.split())
+
+
+def connect(server: JackServer, sources: set[str], sinks: set[str]) -> None:
+    """Connect output to input ports, in order, in the place of the microphones."""
+    for n, (source, sink) in enumerate(zip(sorted(sources), sorted(sinks), strict=True), 1):
+        for command in (["jack_disconnect", f"system:capture_{n}", sink], ["jack_connect", source, sink]):
+            subprocess.run([command[0], "-s", server.name, *command[1:]], check=True, timeout=10)
+
+
+MICROPHONE = """
+duration: 10
+atmo: {sound: synth:wind, level_db: -60}
+objects: [{label: mic, sound: input:1-2, importance: 1.0}]
+"""
+
+
+def test_what_another_program_plays_comes_in_as_a_sound_of_the_scene(
+    server: JackServer, tmp_path: Path
+) -> None:
+    """A show listens to another over two cables: the same sound, late by a constant, correlation above 0.99."""
+    settings = {"unmask.amount": 0.0, "trim.atmo.level_db": -90.0, "trim.mic.level_db": -23.0}
+    microphone = compose(loads(MICROPHONE), rate_hz=48_000)
+    before = ports(server)
+    played, heard = tmp_path / "played.wav", tmp_path / "heard.wav"
+    with Show(small(), driver="portaudio", safety_quanta=8, record=played, log=None, spare=False):
+        sources = {port for port in ports(server) - before if "out_" in port}
+        taken = ports(server)
+        with Show(
+            microphone,
+            driver="portaudio",
+            safety_quanta=8,
+            record=heard,
+            log=None,
+            spare=False,
+            settings=settings,
+        ) as listener:
+            connect(server, sources, {port for port in ports(server) - taken if "in_" in port})
+            listener.wait(3.0)
+            assert listener.meters.read("input", "short")[0] <= 2
+            assert 0 < listener.meters.read("input", "lag")[0] < 4096
+    source, copy = (soundfile.read(path)[0][:, 0] for path in (played, heard))
+    piece = copy[-72_000:-24_000]
+    spectrum = np.fft.rfft(source, 2**19) * np.conj(np.fft.rfft(piece, 2**19))
+    delay = int(np.fft.irfft(spectrum)[: len(source) - len(piece)].argmax())
+    match = source[delay : delay + len(piece)]
+    assert np.corrcoef(match, piece)[0, 1] > 0.99
+    assert np.abs(piece).max() > 1e-3
