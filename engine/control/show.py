@@ -216,7 +216,7 @@ class Show:
         return self.params.get(name)
 
     def go(self, scene: Scene | Composition, seconds: float = GO_S) -> None:
-        """Cross over to `scene` within `seconds` (0 to 600) with equal power.
+        """Cross over to `scene` within `seconds` (0 to 600; below 0.02 a cut that does not click) with equal power.
 
         Loading it takes the time it takes; this returns when the cross-fade is about to begin. From then on
         parameters and meters are those of the new scene. Raises InputError for what cannot be used; then the sound

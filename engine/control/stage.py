@@ -23,6 +23,9 @@ from engine.rendering import Graph
 from engine.scene.composition import Composition, Track
 from engine.slots import SlotMap, Slots
 
+SHORTEST_FADE_MS = 20.0
+"""The shortest cross-fade of two scenes: a cut that does not click."""
+
 LEAD_MS = 40.0
 """How far ahead of the frame that is rendered a change is put, so that it arrives in time."""
 
@@ -80,6 +83,7 @@ class Stage:
         self._engine = engine
         self._told = told
         self._lead_frames = ms_to_frames(LEAD_MS, rate_hz)
+        self._shortest_frames = ms_to_frames(SHORTEST_FADE_MS, rate_hz)
         self._clips = ClipLibrary(engine)
         self._lock = threading.RLock()
         self._decks: list[PlayingDeck] = []
@@ -136,12 +140,12 @@ class Stage:
             self._swap()
 
     def go(self, composition: Composition, fade_frames: int) -> None:
-        """Cross over to another scene with equal power, as soon as it is built.
+        """Cross over to another scene with equal power, as soon as it is built, over `fade_frames` but 20 ms at least.
 
         Raises InputError while more scenes are fading than the engine has queues for, HostError without memory.
         """
         with self._lock:
-            playing = self._new_deck(composition, max(1, fade_frames), rise=NEVER)
+            playing = self._new_deck(composition, max(self._shortest_frames, fade_frames), rise=NEVER)
             self._decks.append(playing)
             self._waiting[self._swap()] = playing
 
