@@ -140,12 +140,12 @@ def test_a_spare_that_dies_is_replaced(handle: EngineHandle, monkeypatch: pytest
     assert handle.spare_pid != dead
 
 
-def test_without_a_ready_spare_a_new_engine_takes_over(handle: EngineHandle) -> None:
+def test_a_spare_that_is_not_ready_takes_over_as_soon_as_it_is(handle: EngineHandle) -> None:
     begin(handle, Sine())
     handle.ready_spare(MODULES)
     unready = handle.spare_pid
     handle.restart()
-    assert handle.pid != unready
+    assert handle.pid == unready
     handle.wait_for(Started, START_S)
 
 

@@ -20,11 +20,8 @@ HANG_S = 1.0
 START_PATIENCE_S = 4.0
 """How long a new engine may take until it plays, its device included: beyond, the driver hangs."""
 
-STEADY_S = 0.2
-"""An engine that has played for so long was no failure."""
-
 MOST_FAILURES = 5
-"""So many engines in a row that never played steadily are one too many."""
+"""After so many engines in a row that did not even begin to play, the show is given up."""
 
 LONGEST_TICK_S = 0.1
 
@@ -90,7 +87,8 @@ class Supervisor:
     `rewind` is called with a frame between the end of an engine and the begin of the next, to queue what it has to
     play. `healing` says that there is no sound just now because an engine is being replaced.
 
-    Raises HostError from `tick` when healing has failed `MOST_FAILURES` times in a row.
+    An engine that plays is always replaced, however often it dies. Raises HostError from `tick` and `take` when
+    `MOST_FAILURES` in a row could not even begin.
     """
 
     def __init__(
@@ -107,7 +105,6 @@ class Supervisor:
         self._patience = _Patience()
         self._heartbeat = -1
         self._failures = 0
-        self._began_s = time.monotonic()
         self._ended_s = 0.0
         self._lost: str | None = None
         self._lost_s = 0.0
@@ -118,7 +115,7 @@ class Supervisor:
     def started(self, message: Started) -> None:
         """Take the first `Started` of a show, or that of an engine that took over."""
         first = not self.device
-        self._began_s = time.monotonic()
+        self._failures = 0
         self._patience.renew()
         self.driver = "null" if message.driver == "null" else "portaudio"
         now_s = time.monotonic()
@@ -172,8 +169,6 @@ class Supervisor:
         if heartbeat != self._heartbeat:
             self._heartbeat = heartbeat
             self._patience.renew()
-            if time.monotonic() - self._began_s > STEADY_S:
-                self._failures = 0
         elif self._patience.look() > HANG_S:
             self._heal("engine-hung", f"the engine has not moved for {HANG_S:g} s: a new one takes over")
             return
@@ -195,6 +190,7 @@ class Supervisor:
 
     def _attempt_failed(self, what: str, kind: str = "start-failed") -> None:
         """Go on without the device, which may be what failed, and look for it."""
+        self._failures += 1
         if self._lost is None and self.driver != "null":
             self._lost, self._lost_s = self.device, time.monotonic()
         self._heal(kind, f"{what}: playing on silently", driver="null")
@@ -202,14 +198,13 @@ class Supervisor:
             self._probe.start(self._lost)
 
     def _heal(self, kind: str, text: str, driver: DriverName | None = None) -> None:
-        self._failures += 1
         if not self.healing:
             self._ended_s = time.monotonic()
         if kind:
             self._report(kind, text)
         if self._failures > MOST_FAILURES:
             raise HostError(
-                f"{self._failures} engines in a row have failed; the last: {text.partition(': ')[0]}"
+                f"{self._failures} engines in a row could not begin; the last: {text.partition(': ')[0]}"
             )
         if driver is None:
             driver = "null" if self._lost is not None or self.driver == "null" else "portaudio"

@@ -45,7 +45,7 @@ ENTRY_FADE_MS = 5.0
 TAKEOVER_FADE_MS = 50.0
 """How fast the sound comes in when it begins in its middle, and from an engine that takes over."""
 
-SPARE_PAUSE_S = 0.5
+SPARE_PAUSE_S = 0.1
 """How long after an engine has begun to play the next spare is started."""
 
 

@@ -58,13 +58,12 @@ class SpareEngine:
         self._wait_a_while()
 
     def take(self) -> ChildProcess | None:
-        """Give the process away if it is ready; one that is not is ended, and would only compete with another."""
-        child = self._child if self.ready else None
-        if child is None:
+        """Give the process away if it lives: one that is not ready yet will be sooner than a new one."""
+        if self._child is not None and not self._child.alive:
             self._end()
-        else:
+        child, self._child = self._child, None
+        if child is not None and child.ready:
             self._retry_s = RETRY_S
-        self._child = None
         return child
 
     def close(self) -> None:
