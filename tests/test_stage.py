@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from benchmarks.edited_show import ACTIONS, RATE_HZ, STEP_LIMIT, EditedShow, StepMeter
 from engine.control.local_engine import LocalEngine
 from engine.control.stage import Stage
-from engine.errors import InputError, ParamError
+from engine.errors import GraphError, InputError, ParamError
+from engine.messages import Built
 from engine.scene.composition import Composition, Track
 from engine.scene.material import Material
 from engine.scene.schedule import Clip
@@ -48,7 +49,7 @@ def scene_of(
         )
         for number, (name, material) in enumerate(sounds.items())
     )
-    scene = Scene.model_validate({"title": "+".join(sounds), "room_detected": False})
+    scene = Scene.model_validate({"title": "+".join(sounds)[:100], "room_detected": False})
     return Composition(scene, seed, RATE_HZ, tracks, tuple(sounds.values()), RATE_HZ)
 
 
@@ -259,6 +260,46 @@ def test_a_setting_that_is_refused_says_so() -> None:
         Stage(engine, RATE_HZ, lambda kind, text: None).open(
             scene_of({"low": LOW}), {"trim.lwo.level_db": -20}
         )
+
+
+def test_what_a_scene_had_still_to_play_is_not_heard_in_another() -> None:
+    """Its queue is used again after eight scenes: the tone that was to come in it does not."""
+    rig = Rig(scene_of({"low": LOW}, Once(at=4.0)))
+    rig.render(0.3)
+    for _ in range(8):
+        rig.stage.go(scene_of({"silent": tone(300.0, amplitude=0.0)}), 0)
+        rig.render(0.5)
+    assert np.abs(rig.render(3.0)).max() < 1e-6
+
+
+def test_scenes_that_are_too_large_together_are_refused_and_nothing_has_changed() -> None:
+    """Tracks that take more meter slots than there are: the sound stays, bit for bit."""
+    rig, other = Rig(scene_of({"low": LOW})), Rig(scene_of({"low": LOW}))
+    rig.render(0.3), other.render(0.3)
+    large = scene_of({f"t{n}": HIGH for n in range(2600)})
+    with pytest.raises(GraphError, match="slots"):
+        rig.stage.go(large, 480)
+    with pytest.raises(GraphError, match="slots"):
+        rig.stage.edit(large)
+    np.testing.assert_array_equal(rig.render(1.0), other.render(1.0))
+    assert rig.told == []
+    assert len(rig.engine.clips) == 1
+    rig.stage.go(scene_of({"high": HIGH}), 480)
+    assert level(rig.render(1.0)[-9600:], 330.0) > 0.02
+
+
+def test_an_engine_that_took_over_builds_only_the_newest_of_two_changes() -> None:
+    """The first is part of it: both scenes begin, and the first gives way to the second."""
+    rig = Rig(scene_of({"low": LOW}))
+    rig.render(0.3)
+    rig.stage.go(scene_of({"third": THIRD}), 4800)
+    rig.stage.go(scene_of({"high": HIGH}), 4800)
+    built = [m for m in rig.engine.poll() if isinstance(m, Built)]
+    rig.stage.take(built[-1])
+    piece = rig.render(1.5)[-9600:]
+    assert level(piece, 330.0) > 0.02
+    assert level(piece, 100.0) < 1e-4
+    assert rig.stage.scenes == 1
 
 
 class Edited(RuleBasedStateMachine):

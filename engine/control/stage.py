@@ -13,7 +13,7 @@ from dsp.units import ms_to_frames
 from engine.control.clip_library import ClipHolder, ClipLibrary
 from engine.control.deck import PlayingDeck
 from engine.control.patch import Deck, stage_graph
-from engine.errors import InputError
+from engine.errors import InputError, RoomtoneError
 from engine.events import EventQueue
 from engine.messages import Built, Refused, Swapped, ToControl
 from engine.meters import MeterTable
@@ -142,17 +142,24 @@ class Stage:
     def go(self, composition: Composition, fade_frames: int) -> None:
         """Cross over to another scene with equal power, as soon as it is built, over `fade_frames` but 20 ms at least.
 
-        Raises InputError while more scenes are fading than the engine has queues for, HostError without memory.
+        Raises InputError while more scenes are fading than the engine has queues for, GraphError where they are too
+        large together, HostError without memory; then nothing has changed.
         """
         with self._lock:
             playing = self._new_deck(composition, max(self._shortest_frames, fade_frames), rise=NEVER)
             self._decks.append(playing)
-            self._waiting[self._swap()] = playing
+            try:
+                self._waiting[self._swap()] = playing
+            except RoomtoneError:
+                self._give_up(playing)
+                raise
 
     def edit(self, composition: Composition) -> None:
         """Make the newest scene into `composition`: tracks that are the same in both go on undisturbed.
 
-        A parameter whose value in the scene has changed takes the new one, all others stay as they were turned.
+        A parameter whose value in the scene has changed takes the new one, all others stay as they were turned. While
+        an edit is under way the newest waits. Raises GraphError for a scene that is too large, HostError without
+        memory; then nothing has changed.
         """
         with self._lock:
             self._next_edit = self.newest, composition
@@ -252,14 +259,22 @@ class Stage:
         self.params = ParamTable.of(graph.params(), previous=self.params)
         self.meters = MeterTable.of(graph.meters(), previous=self.meters, owners=graph.nodes)
 
+    def _try_tables(self, playing: PlayingDeck, deck: Deck) -> None:
+        """Raise GraphError if there is no room for `deck` in the place of that of `playing`."""
+        graph = stage_graph([deck if p is playing else p.deck for p in self._decks])
+        ParamTable.of(graph.params(), previous=self.params)
+        MeterTable.of(graph.meters(), previous=self.meters, owners=graph.nodes)
+
     def _swap(self) -> int:
         self._set_tables()
         self._number = self._engine.swap(self.graph, self.params.slot_map, self.meters.slot_map)
         return self._number
 
     def _built(self, number: int) -> None:
-        playing = self._waiting.pop(number, None)
-        if playing is not None and playing in self._decks:
+        # An engine that took over builds the newest graph only, and what came before is part of it.
+        there = [playing for waits, playing in sorted(self._waiting.items()) if waits <= number]
+        self._waiting = {waits: playing for waits, playing in self._waiting.items() if waits > number}
+        for playing in there:
             at_frame = self._soon()
             playing.begin(at_frame)
             fade = Fade(at_frame, playing.fade_frames)
@@ -267,24 +282,20 @@ class Stage:
             for other in self._decks[: self._decks.index(playing)]:
                 if other.deck.fall == NEVER:
                     other.deck = replace(other.deck, fall=fade)
+        if there:
             self.feed()
             self._swap()
-        if self._edit and self._edit.number == number:
+        if self._edit and 0 < self._edit.number <= number:
             self._finish_edit(self._edit)
 
     def _refused(self, number: int, what: str) -> None:
         playing = self._waiting.pop(number, None)
         if playing is not None:
-            self._decks.remove(playing)
-            self._busy_queues.discard(playing.deck.queue)
-            self._clips.give_back(playing.clip_numbers)
+            self._give_up(playing)
         edit = self._edit
         if edit and edit.number == number:
-            self._edit = None
             self._leaving.remove((number, edit.clips_before))
-            self._clips.give_back(edit.clip_numbers)
             self._restore(edit)
-        if self._decks:
             self._set_tables()
         self._told("scene-refused", f"the change was refused, what plays goes on: {what}")
 
@@ -295,6 +306,7 @@ class Stage:
             self._clips.give_back(numbers)
         for last, queue in list(self._leaving_queues):
             if last <= number:
+                self._engine.queues[queue].clear()  # of what was still to come; nobody reads it any more
                 self._busy_queues.discard(queue)
                 self._leaving_queues.remove((last, queue))
         if number == self._number:
@@ -321,6 +333,11 @@ class Stage:
         fresh_numbers = iter(playing.fresh_numbers(sum(n is None for n in kept)))
         numbers = tuple(next(fresh_numbers) if n is None else n for n in kept)
         gone = set(playing.deck.track_numbers) - set(numbers)
+        try:
+            self._try_tables(playing, replace(playing.deck, composition=composition, numbers=numbers))
+        except RoomtoneError:
+            self._clips.give_back(clip_numbers)
+            raise
         at_frame = self._soon()
         playing.resting = frozenset(gone)
         for number in gone:
@@ -344,7 +361,13 @@ class Stage:
         playing.deck = replace(playing.deck, composition=edit.composition, numbers=edit.numbers)
         playing.clip_numbers = edit.clip_numbers
         playing.resting = frozenset(number for _, number in edit.fresh)
-        edit.number = self._swap()
+        try:
+            edit.number = self._swap()
+        except RoomtoneError as error:
+            self._restore(edit)
+            self._set_tables()
+            self._told("scene-refused", f"the edit is not used, the sound stays as it is: {error}")
+            return
         self._leaving.append((edit.number, edit.clips_before))
         if playing is self.newest:
             for row in self.params:
@@ -354,10 +377,22 @@ class Stage:
     def _finish_edit(self, edit: _Edit) -> None:
         self._edit = None
         self._start_tracks(edit.deck, edit.fresh)
-        self._begin_edit()
+        try:
+            self._begin_edit()
+        except RoomtoneError as error:
+            self._told("scene-refused", f"the edit is not used, the sound stays as it is: {error}")
+
+    def _give_up(self, playing: PlayingDeck) -> None:
+        """Take away a scene that could not begin."""
+        self._decks.remove(playing)
+        self._busy_queues.discard(playing.deck.queue)
+        self._clips.give_back(playing.clip_numbers)
+        self._set_tables()
 
     def _restore(self, edit: _Edit) -> None:
         """Put the scene back that an edit could not replace; tracks that were taken away begin anew."""
+        self._edit = None
+        self._clips.give_back(edit.clip_numbers)
         playing = edit.deck
         playing.deck, playing.clip_numbers = edit.before, edit.clips_before
         pairs = zip(playing.composition.tracks, playing.deck.track_numbers, strict=True)
