@@ -61,3 +61,7 @@ class GraphError(RoomtoneError):
 
 class HostError(RoomtoneError):
     """The engine process or the audio device failed; the message carries the remedy."""
+
+
+class NoAnswer(HostError):
+    """The engine did not answer in time: the machine is too busy, or a driver hangs."""

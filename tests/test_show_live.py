@@ -15,6 +15,8 @@ from benchmarks.jack_server import JackServer
 from benchmarks.soak_live import children, segments
 from engine.control.bounce import bounce
 from engine.control.show import Show
+from engine.errors import HostError
+from engine.host.protocol import DriverName
 from engine.scene.composition import compose
 from engine.scene.load import loads
 from tests.scenes import small
@@ -164,3 +166,26 @@ def test_what_another_program_plays_comes_in_as_a_sound_of_the_scene(
     match = source[delay : delay + len(piece)]
     assert np.corrcoef(match, piece)[0, 1] > 0.99
     assert np.abs(piece).max() > 1e-3
+
+
+@pytest.mark.parametrize("driver", ["auto", "portaudio"])
+def test_a_server_that_hangs_from_the_beginning_does_not_hang_the_show(
+    server: JackServer, monkeypatch: pytest.MonkeyPatch, driver: DriverName
+) -> None:
+    """It plays silently, or ends with the remedy where a device was demanded."""
+    monkeypatch.setattr("engine.control.show.DEVICE_TIMEOUT_S", 4.0)
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        show = Show(small(), driver=driver, log=None)
+        if driver == "portaudio":
+            with pytest.raises(HostError, match="does not answer: restart JACK"):
+                show.start()
+            return
+        with show:
+            show.wait(0.5)
+            assert show.driver == "null"
+            assert kinds(show) == ["driver-hung"]
+            assert show.frame > 12_000
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    assert not segments()

@@ -14,7 +14,7 @@ from engine.control.masking import MaskingMoment, masking_moment
 from engine.control.recorder import Recorder
 from engine.control.stage import Stage
 from engine.control.supervisor import Supervisor
-from engine.errors import HostError, InputError, Problem
+from engine.errors import HostError, InputError, NoAnswer, Problem
 from engine.host.engine_handle import EngineHandle
 from engine.host.probe import DeviceProbe
 from engine.host.protocol import DriverName
@@ -31,6 +31,8 @@ GO_S = 4.0
 KEEPER_INTERVAL_S = 0.02
 DEFAULT_RATE_HZ = 48_000
 UNDERRUN_INTERVAL_S = 1.0
+DEVICE_TIMEOUT_S = 15.0
+"""How long a device may take to be opened at first: beyond, its driver hangs."""
 BUILD_TIMEOUT_S = 120.0
 """How long an engine may take to build its graph: on the first run it compiles its kernels."""
 
@@ -84,6 +86,7 @@ class Show:
             demanded=log != "default",
             listener=on_incident,
         )
+        self._demands_device = device is not None or driver == "portaudio"
         self._recorder: Recorder | None = None
         if record is not None:
             scene.spare(Path(record))
@@ -121,17 +124,38 @@ class Show:
             raise
 
     def start(self) -> "Show":
-        """Build the graph in the engine, open the device, play."""
+        """Build the graph in the engine, open the device, play. Where that fails, nothing is left."""
+        try:
+            self._begin()
+        except BaseException:
+            if self._recorder:
+                self._recorder.discard()
+            self._leaving.set()
+            self._supervisor.stop()
+            self._engine.close()
+            raise
+        self._keeper.start()
+        return self
+
+    def _begin(self) -> None:
         engine = self._engine
-        built = engine.wait_for(Built, BUILD_TIMEOUT_S)
-        self._stage.take(built)
+        self._stage.take(engine.wait_for(Built, BUILD_TIMEOUT_S))
         if self._recorder:
             self._recorder.start(engine.tap())
         engine.start()
-        self._take(engine.wait_for(Started, BUILD_TIMEOUT_S))
+        try:
+            started = engine.wait_for(Started, DEVICE_TIMEOUT_S)
+        except NoAnswer:
+            engine.end_engine()
+            if self._demands_device:
+                raise HostError("the audio driver does not answer: restart JACK or PipeWire") from None
+            what = "the audio driver does not answer: playing silently to the null clock; restart JACK or PipeWire"
+            self.tell("driver-hung", what)
+            self._stage.rewind(engine.frame)
+            engine.revive(driver="null")
+            started = engine.wait_for(Started, DEVICE_TIMEOUT_S)
+        self._take(started)
         self._take_messages()
-        self._keeper.start()
-        return self
 
     # what it is ---------------------------------------------------------------------------------------------------
 
@@ -295,14 +319,7 @@ class Show:
             self._engine.close()
 
     def __enter__(self) -> "Show":
-        try:
-            return self.start()
-        except BaseException:
-            if self._recorder:
-                self._recorder.discard()
-            self._leaving.set()
-            self._engine.close()
-            raise
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TypeVar
 
-from engine.errors import HostError
+from engine.errors import HostError, NoAnswer
 from engine.host.child import python_command, python_environment
 from engine.host.protocol import Decoder, Open, decode, encode, write_all
 from engine.messages import Built, Failed, Preload, Quit, Ready, Refused, Started, ToControl, ToEngine
@@ -114,7 +114,7 @@ class ChildProcess:
                     not self._arrived.wait(max(0.0, until_s - time.monotonic()))
                     and time.monotonic() >= until_s
                 ):
-                    raise HostError(
+                    raise NoAnswer(
                         f"the engine did not answer within {timeout_s:g} s ({kind.__name__}): the machine may be "
                         "too busy, or a driver hangs; restart the audio server"
                     )
