@@ -125,7 +125,7 @@ def busy(minutes: float, tracks: int, safety: int, say: Say) -> dict[str, Any]:
         "tracks": tracks,
         "safety_quanta": safety,
         "underruns": len(underruns),
-        "underrun_frames": [list(u) for u in underruns],
+        "underruns_in_detail": [u._asdict() for u in underruns],
         "device_underflows": last.device_underflows,
         "late_quanta": last.late_quanta,
         "load_mean": round(last.load_mean, 3),

@@ -1,5 +1,6 @@
 """Changes of what plays while it plays: nothing steps, what stays goes on bit for bit, nothing is left behind."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from benchmarks.edited_show import ACTIONS, RATE_HZ, STEP_LIMIT, EditedShow, Ste
 from engine.control.local_engine import LocalEngine
 from engine.control.stage import Stage
 from engine.errors import GraphError, InputError, ParamError
-from engine.messages import Built
+from engine.events import Event
+from engine.messages import Built, Refused
 from engine.scene.composition import Composition, Track
 from engine.scene.material import Material
 from engine.scene.schedule import Clip
@@ -300,6 +302,102 @@ def test_an_engine_that_took_over_builds_only_the_newest_of_two_changes() -> Non
     assert level(piece, 330.0) > 0.02
     assert level(piece, 100.0) < 1e-4
     assert rig.stage.scenes == 1
+
+
+def test_a_step_of_a_crossfade_that_an_engine_died_over_is_made_again() -> None:
+    """The second swap, which has the fades, is refused once: the scene comes all the same. Twice, and it is told."""
+    rig = Rig(scene_of({"low": LOW}))
+    rig.render(0.3)
+    rig.stage.go(scene_of({"high": HIGH}), 4800)
+    for message in rig.engine.poll():
+        rig.stage.take(message)
+    fades = [m.number for m in rig.engine.poll() if isinstance(m, Built)]
+    rig.stage.take(Refused(fades[-1], "the engine crashed over it"))
+    again = [m.number for m in rig.engine.poll() if isinstance(m, Built)]
+    assert again[-1] == fades[-1] + 1
+    assert rig.told == []
+    rig.stage.take(Refused(again[-1], "the engine crashed over it"))
+    assert len(rig.told) == 1
+    assert level(rig.render(1.0)[-9600:], 330.0) > 0.02
+
+
+def test_a_seek_with_many_tracks_draws_each_tracks_events_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(scene_of({f"t{n}": LOW for n in range(40)}))
+    asked: list[int] = []
+    events = Composition._events
+
+    def count(self: Composition, track: Track, window_frames: int) -> Iterator[Event]:
+        asked.append(track.number)
+        return events(self, track, window_frames)
+
+    monkeypatch.setattr(Composition, "_events", count)
+    rig.stage.seek(48_000)
+    assert sorted(asked) == list(range(40))
+
+
+def built(rig: Rig) -> list[int]:
+    """Take nothing of what the engine answers; return which swaps it has built."""
+    return [m.number for m in rig.engine.poll() if isinstance(m, Built)]
+
+
+def test_an_edit_that_is_refused_does_not_take_back_the_fade_of_its_scene() -> None:
+    """A scene comes, is edited before it is there, and the edit is refused: the scene is heard all the same."""
+    rig = Rig(scene_of({"low": LOW}))
+    rig.render(0.3)
+    rig.stage.go(scene_of({"high": HIGH}), 4800)
+    rig.stage.edit(scene_of({"high": HIGH, "third": THIRD}))
+    go, edit = built(rig)[-2:]
+    rig.stage.take(Built(go, 0))
+    rig.stage.take(Refused(edit, "the engine crashed over it"))
+    piece = rig.render(1.5)[-9600:]
+    assert level(piece, 330.0) > 0.02
+    assert level(piece, 100.0) < 1e-4
+
+
+def test_a_scene_and_its_edit_that_are_both_refused_leave_nothing() -> None:
+    rig = Rig(scene_of({"low": LOW}))
+    rig.render(0.3)
+    rig.stage.go(scene_of({"high": HIGH}), 4800)
+    rig.stage.edit(scene_of({"high": HIGH, "third": THIRD}))
+    for number in built(rig)[-2:]:
+        rig.stage.take(Refused(number, "the engine crashed over it"))
+    assert len(rig.engine.clips) == 1
+    assert rig.stage.scenes == 1
+    assert not rig.stage.changing
+    assert sorted(rig.stage.graph.nodes) == [
+        "fader",
+        "glue",
+        "limiter",
+        "meter",
+        "mix",
+        "tracks",
+        "trim",
+        "unmask",
+    ]
+
+
+def test_an_edit_that_waits_is_made_when_the_one_before_it_is_refused() -> None:
+    rig = Rig(scene_of({"low": LOW}))
+    rig.render(0.3)
+    rig.stage.edit(scene_of({"low": LOW, "third": THIRD}))
+    rig.stage.edit(scene_of({"low": LOW, "high": HIGH}))
+    rig.stage.take(Refused(built(rig)[-1], "the engine crashed over it"))
+    assert level(rig.render(1.0)[-9600:], 330.0) > 0.02
+    assert not rig.stage.changing
+
+
+def test_a_scene_that_comes_during_a_pause_stands_until_it_is_played() -> None:
+    """Also if the pause comes while it is being built; a seek meanwhile says where it begins."""
+    rig = Rig(scene_of({"low": LOW}))
+    rig.render(0.3)
+    rig.stage.go(scene_of({"high": HIGH}), 4800)
+    rig.stage.pause()
+    rig.stage.seek(24_000)
+    assert np.abs(rig.render(1.0)[24_000:]).max() < 1e-6
+    assert rig.stage.newest.position_frames(rig.engine.frame) == 24_000
+    rig.stage.play()
+    assert level(rig.render(1.0)[-9600:], 330.0) > 0.02
+    assert 24_000 < rig.stage.newest.position_frames(rig.engine.frame) <= 24_000 + RATE_HZ
 
 
 class Edited(RuleBasedStateMachine):

@@ -21,7 +21,7 @@ def report(show: "Show", interrupted: bool, as_json: bool) -> None:
         "device": show.device,
         "frames": statistics.frame_rendered,
         "underruns": len(show.underruns),
-        "underrun_frames": sum(frames for _, frames in show.underruns),
+        "underrun_frames": sum(underrun.frames for underrun in show.underruns),
         "late_quanta": statistics.late_quanta,
         "load_mean": round(statistics.load_mean, 4),
         "load_max": round(statistics.load_max, 4),

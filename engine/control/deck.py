@@ -1,6 +1,6 @@
 """One scene that plays: its place in the graph, its sounds in the engine, its timeline on the engine's clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from engine.control.feeder import Feeder
 from engine.control.patch import Deck
@@ -42,15 +42,17 @@ class PlayingDeck:
         return frame - self.offset_frame if self.paused_at is None else self.paused_at
 
     def begin(self, at_frame: int) -> None:
-        """Have the scene's frame 0 heard at the engine's `at_frame`."""
+        """Have the scene heard from the engine's `at_frame` on, from the frame at which it stands."""
         self.begun = True
-        self.seek(0, at_frame)
+        self.seek(self.paused_at or 0, at_frame)
 
     def seek(self, position_frames: int, at_frame: int) -> None:
         """Have the scene's frame `position_frames` heard at the engine's `at_frame`; what sounds before ends there."""
         self.offset_frame = at_frame - position_frames
         self.paused_at = None
-        self.feeder.seek(self._streams(), self.offset_frame, at_frame, self.cut_frames)
+        pairs = zip(self.composition.tracks, self.deck.track_numbers, strict=True)
+        streams = self.streams([(t, number) for t, number in pairs if number not in self.resting])
+        self.feeder.seek(streams, self.offset_frame, at_frame, self.cut_frames)
 
     def pause(self, at_frame: int) -> None:
         """Fade all sounds out from `at_frame` on, and stand still there."""
@@ -73,14 +75,13 @@ class PlayingDeck:
                 numbers.append(number)
         return numbers
 
-    def stream(self, track: Track) -> Iterator[Event]:
-        """Return the events of `track` in scene time, with the numbers that its clips have in the engine."""
-        events = self.composition.streams()[track.number]
+    def streams(self, tracks: Iterable[tuple[Track, int]]) -> dict[int, Iterator[Event]]:
+        """Return the events of `tracks`, by their numbers, in scene time and with the engine's numbers for clips."""
+        events = self.composition.streams()
+        return {number: self._renumbered(track, events[track.number]) for track, number in tracks}
+
+    def _renumbered(self, track: Track, events: Iterator[Event]) -> Iterator[Event]:
         numbers = {clip.number: self.clip_numbers[clip.number] for clip in track.clips}
         if all(mine == theirs for mine, theirs in numbers.items()):
             return events
         return (event._replace(clip=numbers[event.clip]) for event in events)
-
-    def _streams(self) -> dict[int, Iterator[Event]]:
-        pairs = zip(self.composition.tracks, self.deck.track_numbers, strict=True)
-        return {number: self.stream(track) for track, number in pairs if number not in self.resting}

@@ -18,7 +18,7 @@ from engine.errors import HostError, InputError, NoAnswer, Problem
 from engine.host.engine_handle import EngineHandle
 from engine.host.probe import DeviceProbe
 from engine.host.protocol import DriverName
-from engine.host.session import EngineStatistics
+from engine.host.session import EngineStatistics, Underrun
 from engine.messages import Built, DeviceLost, Failed, Fault, Notice, Started, Stopped, ToControl
 from engine.meters import MeterTable
 from engine.params import ParamTable, spoken
@@ -30,6 +30,7 @@ STOP_FADE_MS = 50.0
 GO_S = 4.0
 KEEPER_INTERVAL_S = 0.02
 DEFAULT_RATE_HZ = 48_000
+MAX_SEEK_S = 86_400.0
 UNDERRUN_INTERVAL_S = 1.0
 DEVICE_TIMEOUT_S = 15.0
 """How long a device may take to be opened at first: beyond, its driver hangs."""
@@ -105,14 +106,16 @@ class Show:
             spare=spare,
         )
         self._stage = Stage(self._engine, scene.rate_hz, self.tell)
-        self._supervisor = Supervisor(self._engine, DeviceProbe(), self.incidents, self._stage.rewind)
+        self._supervisor = Supervisor(
+            self._engine, DeviceProbe(), self.incidents, self._stage.rewind, self._stage.lock
+        )
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
         self._stop: tuple[int, int | None] | None = None
         self._failure: Exception | None = None
-        self.underruns: list[tuple[int, int]] = []
-        self._underruns_told = 0
+        self.underruns: list[Underrun] = []
+        self._underruns_read = self._underruns_told = 0
         self._underruns_told_s = -math.inf
         self.driver = ""
         self.device = ""
@@ -125,6 +128,8 @@ class Show:
 
     def start(self) -> "Show":
         """Build the graph in the engine, open the device, play. Where that fails, nothing is left."""
+        if self._keeper.ident is not None:
+            return self
         try:
             self._begin()
         except BaseException:
@@ -197,8 +202,7 @@ class Show:
     @property
     def paused(self) -> bool:
         """Whether it stands still."""
-        playing = self._stage.newest
-        return playing.begun and playing.paused_at is not None
+        return self._stage.paused
 
     @property
     def changing(self) -> bool:
@@ -268,9 +272,10 @@ class Show:
         self._stage.play()
 
     def seek(self, frame: int) -> None:
-        """Go on, or stand, at `frame` of the scene (0 or more)."""
-        if frame < 0:
-            raise InputError(Problem(f"frame {frame}", "0 or more", "frame"))
+        """Go on, or stand, at `frame` of the scene, within a day."""
+        last = round(MAX_SEEK_S * self.spec.rate_hz)
+        if not 0 <= frame <= last:
+            raise InputError(Problem(f"frame {frame}", f"0 to {last}, a day", "frame"))
         self._stage.seek(frame)
 
     def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
@@ -303,20 +308,23 @@ class Show:
     def close(self) -> None:
         """Fade out if it still plays, finish the recording, end the engine; without a start, leave no file."""
         started = self._keeper.ident is not None
-        if self._keeper.is_alive():
-            if not self._failure and not self._stopped.is_set():
-                self.stop()
-                self._stopped.wait(2.0)
-            self._leaving.set()
-            self._keeper.join()
-        self._supervisor.stop()
         try:
-            if self._recorder and started:
-                self._recorder.finish(self._sidecar())
-            elif self._recorder:
-                self._recorder.discard()
+            if self._keeper.is_alive():
+                if not self._failure and not self._stopped.is_set():
+                    self.stop()
+                    self._stopped.wait(2.0)
+                self._leaving.set()
+                self._keeper.join()
         finally:
-            self._engine.close()
+            self._leaving.set()
+            self._supervisor.stop()
+            try:
+                if self._recorder and started:
+                    self._recorder.finish(self._sidecar())
+                elif self._recorder:
+                    self._recorder.discard()
+            finally:
+                self._engine.close()
 
     def __enter__(self) -> "Show":
         return self.start()
@@ -366,6 +374,8 @@ class Show:
             self._take(message)
 
     def _take(self, message: ToControl) -> None:
+        if isinstance(message, Failed) and self._stopped.is_set():
+            return
         self._stage.take(message)
         if isinstance(message, Started):
             first = not self.device
@@ -389,8 +399,6 @@ class Show:
                 self.incidents.report("fault", f"{spoken(node)} at frame {frame}: {what}", frame, node=node)
             case Stopped():
                 self._stopped.set()
-            case Failed(what):
-                raise HostError(what)
             case _:
                 pass
 
@@ -400,16 +408,20 @@ class Show:
 
     def _note_underruns(self) -> None:
         """Keep every under-run for the sidecar; tell of them once a second at most."""
-        # The last one may have gone on since it was read.
-        known = max(0, len(self.underruns) - 1)
-        self.underruns[known:] = self._engine.underruns_since(known)
+        # The last one may have gone on since it was read; more than the log remembers are only counted.
+        total = self._engine.statistics().underruns
+        known, self._underruns_read = self._underruns_read, total
+        if known:
+            self.underruns[-1:] = self._engine.underruns_since(known - 1)[: max(1, total - known + 1)]
+        else:
+            self.underruns += self._engine.underruns_since(0)
         now_s = time.monotonic()
         untold = self.underruns[self._underruns_told :]
         if untold and now_s - self._underruns_told_s >= UNDERRUN_INTERVAL_S:
             self._underruns_told_s = now_s
             self._underruns_told = len(self.underruns)
-            frame = untold[0][0]
-            ms = 1e3 * sum(frames for _, frames in untold) / self.spec.rate_hz
+            frame = untold[0].frame
+            ms = 1e3 * sum(underrun.frames for underrun in untold) / self.spec.rate_hz
             many = f"{len(untold)} under-runs" if len(untold) > 1 else "under-run"
             self.incidents.report(
                 "underrun", f"{many} at frame {frame}, {ms:.1f} ms", frame, count=len(untold)
@@ -421,6 +433,6 @@ class Show:
             "quantum": self.spec.quantum_frames,
             "scene": self.composition.scene.title,
             "seed": self.composition.seed,
-            "underruns": [{"frame": frame, "frames": frames} for frame, frames in self.underruns],
+            "underruns": [underrun._asdict() for underrun in self.underruns],
             "incidents": [incident.as_json() for incident in self.incidents.all],
         }

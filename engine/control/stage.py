@@ -6,12 +6,13 @@ away fades out, the graph is swapped, then what is new begins. `tick` and `take`
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from dsp.units import ms_to_frames
 from engine.control.clip_library import ClipHolder, ClipLibrary
 from engine.control.deck import PlayingDeck
+from engine.control.edit import Edit, plan_edit
 from engine.control.patch import Deck, stage_graph
 from engine.errors import InputError, RoomtoneError
 from engine.events import EventQueue
@@ -58,21 +59,6 @@ class StageEngine(ClipHolder, Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Edit:
-    """A scene on its way into a deck. `at_frame` is when what is taken away is silent, `number` that of the swap."""
-
-    deck: PlayingDeck
-    composition: Composition
-    clip_numbers: tuple[int, ...]
-    numbers: tuple[int, ...]
-    fresh: tuple[tuple[Track, int], ...]
-    at_frame: int
-    before: Deck
-    clips_before: tuple[int, ...]
-    number: int = 0
-
-
 class Stage:
     """All decks of a show, the newest last. Safe to call from any thread.
 
@@ -85,16 +71,20 @@ class Stage:
         self._lead_frames = ms_to_frames(LEAD_MS, rate_hz)
         self._shortest_frames = ms_to_frames(SHORTEST_FADE_MS, rate_hz)
         self._clips = ClipLibrary(engine)
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        """Held while anything changes; whoever holds it finds everything still."""
         self._decks: list[PlayingDeck] = []
         self._generation = 0
         self._number = 0
         self._waiting: dict[int, PlayingDeck] = {}
-        self._edit: _Edit | None = None
+        self._edit: Edit | None = None
         self._next_edit: tuple[PlayingDeck, Composition] | None = None
         self._leaving: list[tuple[int, tuple[int, ...]]] = []
         self._busy_queues: set[int] = set()
         self._leaving_queues: list[tuple[int, int]] = []
+        self._insisting = False
+        self._alone = False
+        self._paused = False
         self.params = ParamTable.of([], memory=engine.params)
         self.meters = MeterTable.of([], memory=engine.meters)
         self.graph = Graph()
@@ -109,8 +99,13 @@ class Stage:
 
     def moment(self) -> tuple[Composition, ParamTable, MeterTable]:
         """Return the newest scene with the tables that belong to it, all of one moment."""
-        with self._lock:
+        with self.lock:
             return self.newest.composition, self.params, self.meters
+
+    @property
+    def paused(self) -> bool:
+        """Whether all scenes stand still."""
+        return self._paused
 
     @property
     def scenes(self) -> int:
@@ -120,7 +115,7 @@ class Stage:
     @property
     def changing(self) -> bool:
         """Whether a change is still on its way."""
-        with self._lock:
+        with self.lock:
             return bool(
                 self._waiting or self._edit or self._next_edit or self._leaving or len(self._decks) > 1
             )
@@ -129,7 +124,7 @@ class Stage:
 
     def open(self, composition: Composition, settings: Mapping[str, float | str] | None = None) -> None:
         """Put up the first scene, to be heard from frame 0 of the engine on; raises ParamError for a setting."""
-        with self._lock:
+        with self.lock:
             playing = self._new_deck(composition, 1)
             self._decks.append(playing)
             self._set_tables()
@@ -145,7 +140,7 @@ class Stage:
         Raises InputError while more scenes are fading than the engine has queues for, GraphError where they are too
         large together, HostError without memory; then nothing has changed.
         """
-        with self._lock:
+        with self.lock:
             playing = self._new_deck(composition, max(self._shortest_frames, fade_frames), rise=NEVER)
             self._decks.append(playing)
             try:
@@ -161,25 +156,30 @@ class Stage:
         an edit is under way the newest waits. Raises GraphError for a scene that is too large, HostError without
         memory; then nothing has changed.
         """
-        with self._lock:
+        with self.lock:
             self._next_edit = self.newest, composition
             self._begin_edit()
 
     def set(self, name: str, value: float | str) -> None:
         """Set a parameter; raises ParamError."""
-        with self._lock:
+        with self.lock:
             self.params.set(name, value)
 
     def pause(self) -> None:
-        """Fade all sounds out and have all scenes stand still; tails ring out."""
-        with self._lock:
+        """Fade all sounds out and have all scenes stand still; tails ring out.
+
+        A scene that comes meanwhile stands at its beginning.
+        """
+        with self.lock:
+            self._paused = True
             at_frame = self._soon()
             for playing in self._decks:
                 playing.pause(at_frame)
 
     def play(self) -> None:
         """Go on from where `pause` stopped."""
-        with self._lock:
+        with self.lock:
+            self._paused = False
             for playing in self._decks:
                 if playing.begun and playing.paused_at is not None:
                     playing.seek(playing.paused_at, self._soon())
@@ -187,28 +187,28 @@ class Stage:
 
     def seek(self, position_frames: int) -> None:
         """Have the newest scene go on, or stand, at its frame `position_frames`."""
-        with self._lock:
+        with self.lock:
             playing = self.newest
             if playing.paused_at is None:
                 playing.seek(position_frames, self._soon())
                 self.feed()
-            elif playing.begun:
+            else:
                 playing.paused_at = position_frames
 
     # what goes on -------------------------------------------------------------------------------------------------
 
     def feed(self) -> None:
         """Queue what is to be heard soon; to be called several times a second."""
-        with self._lock:
+        with self.lock:
             frame = self._engine.frame
             for playing in self._decks:
                 playing.feeder.feed(frame)
 
     def tick(self) -> None:
         """Carry on what time brings: edits whose cuts are over, scenes that have faded out. Then `feed`."""
-        with self._lock:
+        with self.lock:
             frame = self._engine.frame
-            if self._edit and not self._edit.number and frame >= self._edit.at_frame:
+            if self._edit and not self._edit.number and frame >= self._edit.silent_frame:
                 self._swap_edit(self._edit)
             over = [p for p in self._decks if frame > p.deck.fall.start_frame + p.deck.fall.frames]
             if over:
@@ -221,9 +221,10 @@ class Stage:
 
     def take(self, message: ToControl) -> None:
         """Carry on what the engine's answer to a swap allows."""
-        with self._lock:
+        with self.lock:
             match message:
                 case Built(number, latency_frames):
+                    self._insisting = False
                     self.latency_frames = latency_frames
                     self._built(number)
                 case Refused(number, what):
@@ -235,7 +236,7 @@ class Stage:
 
     def rewind(self, frame: int) -> None:
         """Queue again what a new engine that begins at `frame` has to play; only while none runs."""
-        with self._lock:
+        with self.lock:
             for playing in self._decks:
                 playing.feeder.rewind(frame)
 
@@ -268,6 +269,7 @@ class Stage:
     def _swap(self) -> int:
         self._set_tables()
         self._number = self._engine.swap(self.graph, self.params.slot_map, self.meters.slot_map)
+        self._alone = False
         return self._number
 
     def _built(self, number: int) -> None:
@@ -276,7 +278,10 @@ class Stage:
         self._waiting = {waits: playing for waits, playing in self._waiting.items() if waits > number}
         for playing in there:
             at_frame = self._soon()
-            playing.begin(at_frame)
+            if self._paused:
+                playing.begun = True
+            else:
+                playing.begin(at_frame)
             fade = Fade(at_frame, playing.fade_frames)
             playing.deck = replace(playing.deck, rise=fade)
             for other in self._decks[: self._decks.index(playing)]:
@@ -292,12 +297,18 @@ class Stage:
         playing = self._waiting.pop(number, None)
         if playing is not None:
             self._give_up(playing)
-        edit = self._edit
-        if edit and edit.number == number:
+        edit = self._edit if self._edit and self._edit.number == number else None
+        if edit:
             self._leaving.remove((number, edit.clips_before))
             self._restore(edit)
             self._set_tables()
-        self._told("scene-refused", f"the change was refused, what plays goes on: {what}")
+        if playing is None and edit is None and number == self._number and not self._insisting:
+            # A step of a change that had begun, and that an engine died over by chance: it cannot be left out.
+            self._insisting = True
+            self._swap()
+        else:
+            self._told("scene-refused", f"the change was refused, what plays goes on: {what}")
+        self._next()
 
     def _swapped(self, number: int) -> None:
         gone = [numbers for last, numbers in self._leaving if last <= number]
@@ -309,9 +320,9 @@ class Stage:
                 self._engine.queues[queue].clear()  # of what was still to come; nobody reads it any more
                 self._busy_queues.discard(queue)
                 self._leaving_queues.remove((last, queue))
-        if number == self._number:
-            self.params.settle()
-            self.meters.settle()
+        self._alone = number == self._number
+        if self._alone:
+            self._settle()
 
     def _begin_edit(self) -> None:
         """Begin the newest edit that waits, unless one is under way: take away what goes."""
@@ -321,41 +332,28 @@ class Stage:
         if playing not in self._decks:
             return
         clip_numbers = self._clips.take(composition.materials)
-        before = dict(
-            zip(
-                _identities(playing.composition, playing.clip_numbers),
-                playing.deck.track_numbers,
-                strict=True,
-            )
-        )
-        names = _identities(composition, clip_numbers)
-        kept = [before.get(identity) for identity in names]
-        fresh_numbers = iter(playing.fresh_numbers(sum(n is None for n in kept)))
-        numbers = tuple(next(fresh_numbers) if n is None else n for n in kept)
-        gone = set(playing.deck.track_numbers) - set(numbers)
+        edit = plan_edit(playing, composition, clip_numbers)
         try:
-            self._try_tables(playing, replace(playing.deck, composition=composition, numbers=numbers))
+            self._try_tables(playing, replace(playing.deck, composition=composition, numbers=edit.numbers))
         except RoomtoneError:
             self._clips.give_back(clip_numbers)
             raise
-        at_frame = self._soon()
-        playing.resting = frozenset(gone)
-        for number in gone:
-            playing.feeder.drop(number, at_frame, playing.cut_frames)
-        fresh = tuple((t, n) for t, n, k in zip(composition.tracks, numbers, kept, strict=True) if k is None)
-        silent_frame = at_frame + playing.cut_frames if gone else 0
-        self._edit = _Edit(
-            *(playing, composition, clip_numbers, numbers, fresh, silent_frame),
-            *(playing.deck, playing.clip_numbers),
-        )
-        if not gone:
-            self._swap_edit(self._edit)
+        playing.resting = edit.gone
+        if edit.gone:
+            at_frame = self._soon()
+            edit.silent_frame = at_frame + playing.cut_frames
+            for number in edit.gone:
+                playing.feeder.drop(number, at_frame, playing.cut_frames)
+        self._edit = edit
+        if not edit.gone:
+            self._swap_edit(edit)
 
-    def _swap_edit(self, edit: _Edit) -> None:
+    def _swap_edit(self, edit: Edit) -> None:
         playing = edit.deck
         if playing not in self._decks:
             self._edit = None
             self._clips.give_back(edit.clip_numbers)
+            self._next()
             return
         values = {row.name: row.default for row in self.params}
         playing.deck = replace(playing.deck, composition=edit.composition, numbers=edit.numbers)
@@ -367,6 +365,7 @@ class Stage:
             self._restore(edit)
             self._set_tables()
             self._told("scene-refused", f"the edit is not used, the sound stays as it is: {error}")
+            self._next()
             return
         self._leaving.append((edit.number, edit.clips_before))
         if playing is self.newest:
@@ -374,48 +373,58 @@ class Stage:
                 if row.name in values and values[row.name] != row.default:
                     self.params.set(row.name, row.default)
 
-    def _finish_edit(self, edit: _Edit) -> None:
+    def _finish_edit(self, edit: Edit) -> None:
         self._edit = None
         self._start_tracks(edit.deck, edit.fresh)
+        self._next()
+
+    def _next(self) -> None:
+        """Begin the edit that waits, if there is one and nothing is in its way."""
         try:
             self._begin_edit()
         except RoomtoneError as error:
             self._told("scene-refused", f"the edit is not used, the sound stays as it is: {error}")
 
     def _give_up(self, playing: PlayingDeck) -> None:
-        """Take away a scene that could not begin."""
+        """Take away a scene that could not begin, with an edit of it that may be under way."""
+        edit = self._edit
+        if edit and edit.deck is playing:
+            self._edit = None
+            if edit.number:
+                self._leaving.remove((edit.number, edit.clips_before))
+                self._clips.give_back(edit.clips_before)
+            else:
+                self._clips.give_back(edit.clip_numbers)
+        if self._next_edit and self._next_edit[0] is playing:
+            self._next_edit = None
         self._decks.remove(playing)
         self._busy_queues.discard(playing.deck.queue)
         self._clips.give_back(playing.clip_numbers)
         self._set_tables()
+        if self._alone:
+            self._settle()
 
-    def _restore(self, edit: _Edit) -> None:
+    def _settle(self) -> None:
+        self.params.settle()
+        self.meters.settle()
+
+    def _restore(self, edit: Edit) -> None:
         """Put the scene back that an edit could not replace; tracks that were taken away begin anew."""
         self._edit = None
         self._clips.give_back(edit.clip_numbers)
         playing = edit.deck
-        playing.deck, playing.clip_numbers = edit.before, edit.clips_before
+        # Its fades may have been set since.
+        before = edit.before
+        playing.deck = replace(playing.deck, composition=before.composition, numbers=before.numbers)
+        playing.clip_numbers = edit.clips_before
         pairs = zip(playing.composition.tracks, playing.deck.track_numbers, strict=True)
         self._start_tracks(playing, tuple((t, n) for t, n in pairs if n not in edit.numbers))
 
     def _start_tracks(self, playing: PlayingDeck, tracks: tuple[tuple[Track, int], ...]) -> None:
         playing.resting = frozenset()
         if playing.begun and playing.paused_at is None:
+            streams = playing.streams(tracks)
             at_frame = self._soon()
-            for track, number in tracks:
-                playing.feeder.add(number, playing.stream(track), playing.offset_frame, at_frame)
+            for number, events in streams.items():
+                playing.feeder.add(number, events, playing.offset_frame, at_frame)
             self.feed()
-
-
-def _identities(composition: Composition, clip_numbers: tuple[int, ...]) -> list[object]:
-    """Return for each track what must be equal for it to go on undisturbed: its name and all that it plays."""
-    return [
-        (
-            t.name,
-            t.schedule,
-            t.mono,
-            composition.seed,
-            tuple((clip_numbers[c.number], *c[1:]) for c in t.clips),
-        )
-        for t in composition.tracks
-    ]

@@ -6,19 +6,28 @@ the frame at which the old one ended. Nothing here waits: `tick` looks, decides 
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from engine.control.incidents import Incidents
 from engine.errors import HostError
 from engine.host.protocol import DriverName
 from engine.host.session import EngineStatistics
-from engine.messages import DeviceLost, Failed, Started, ToControl
+from engine.messages import Built, DeviceLost, Failed, Started, ToControl
 
 HANG_S = 1.0
 """How long an engine may show no life. Counted only while this side is alive itself: see `_Patience`."""
 
 START_PATIENCE_S = 4.0
-"""How long a new engine may take until it plays, its device included: beyond, the driver hangs."""
+"""How long a new engine may take to open its device: beyond, the driver hangs."""
+
+BUILD_PATIENCE_S = 120.0
+"""How long a new engine may take to import and build what it has to play."""
+
+STEADY_S = 5.0
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 60.0
+"""A device that is seen but cannot be played on is tried again after a while that doubles, until it has played for
+`STEADY_S`."""
 
 MOST_FAILURES = 5
 """After so many engines in a row that did not even begin to play, the show is given up."""
@@ -85,7 +94,8 @@ class Supervisor:
     """Watches one engine from its first `Started` on.
 
     `rewind` is called with a frame between the end of an engine and the begin of the next, to queue what it has to
-    play. `healing` says that there is no sound just now because an engine is being replaced.
+    play, and `still` is held meanwhile, so that nobody changes what plays. `healing` says that there is no sound just
+    now because an engine is being replaced.
 
     An engine that plays is always replaced, however often it dies. Raises HostError from `tick` and `take` when
     `MOST_FAILURES` in a row could not even begin.
@@ -97,17 +107,24 @@ class Supervisor:
         probe: Probe,
         incidents: Incidents,
         rewind: Callable[[int], None],
+        still: AbstractContextManager[object],
     ) -> None:
         self._engine = engine
         self._probe = probe
         self._incidents = incidents
         self._rewind = rewind
+        self._still = still
         self._patience = _Patience()
         self._heartbeat = -1
         self._failures = 0
         self._ended_s = 0.0
         self._lost: str | None = None
         self._lost_s = 0.0
+        self._built = False
+        self._backoff_s = 0.0
+        self._not_before_s = 0.0
+        self._back_s = 0.0
+        self._failure_told = False
         self.healing = False
         self.driver: DriverName = "auto"
         self.device = ""
@@ -129,8 +146,10 @@ class Supervisor:
                 silent_s=silent_s,
             )
             self._lost = None
+            self._back_s = now_s
+            self._failure_told = False
             self._probe.stop()
-        elif self.healing:
+        elif self.healing and not (self._lost is not None and self._failure_told):
             on = "again" if message.device == self.device else f"on {message.device}"
             self._report(
                 "engine-back", f"sound {on} after {silent_s:.1f} s", seconds=silent_s, device=message.device
@@ -144,10 +163,16 @@ class Supervisor:
         match message:
             case Started():
                 self.started(message)
+            case Built():
+                self._built = True
+                self._patience.renew()
+                return False
             case DeviceLost(device, frame):
                 self._lose(device, frame)
             case Failed(what) if self.healing:
                 self._attempt_failed(what)
+            case Failed(what):
+                self._heal("engine-failed", f"{what}: a new one takes over")
             case _:
                 return False
         return True
@@ -162,8 +187,11 @@ class Supervisor:
                 self._heal("engine-died", f"the engine ended {how}: a new one takes over")
             return
         if self.healing:
-            if self._patience.look() > START_PATIENCE_S:
+            waited_s = self._patience.look()
+            if self._built and waited_s > START_PATIENCE_S:
                 self._attempt_failed("the audio driver hangs", "driver-hung")
+            elif waited_s > BUILD_PATIENCE_S:
+                self._attempt_failed("the new engine does not come to play")
             return
         heartbeat = self._engine.statistics().heartbeat
         if heartbeat != self._heartbeat:
@@ -172,7 +200,10 @@ class Supervisor:
         elif self._patience.look() > HANG_S:
             self._heal("engine-hung", f"the engine has not moved for {HANG_S:g} s: a new one takes over")
             return
-        if self._lost is not None and self._probe.found:
+        now_s = time.monotonic()
+        if self._lost is None and now_s - self._back_s > STEADY_S:
+            self._backoff_s = 0.0
+        if self._lost is not None and self._probe.found and now_s >= self._not_before_s:
             self._probe.stop()
             self._heal("", f"{self._lost} is there again", driver="portaudio")
 
@@ -191,9 +222,14 @@ class Supervisor:
     def _attempt_failed(self, what: str, kind: str = "start-failed") -> None:
         """Go on without the device, which may be what failed, and look for it."""
         self._failures += 1
+        now_s = time.monotonic()
         if self._lost is None and self.driver != "null":
-            self._lost, self._lost_s = self.device, time.monotonic()
-        self._heal(kind, f"{what}: playing on silently", driver="null")
+            self._lost, self._lost_s = self.device, now_s
+        self._backoff_s = min(LONGEST_BACKOFF_S, max(FIRST_BACKOFF_S, 2.0 * self._backoff_s))
+        self._not_before_s = now_s + self._backoff_s
+        # Once an outage: what is tried again and again fails for the same reason.
+        told, self._failure_told = self._failure_told, self._lost is not None
+        self._heal("" if told else kind, f"{what}: playing on silently", driver="null")
         if self._lost is not None:
             self._probe.start(self._lost)
 
@@ -208,11 +244,13 @@ class Supervisor:
             )
         if driver is None:
             driver = "null" if self._lost is not None or self.driver == "null" else "portaudio"
-        self._engine.end_engine()
-        self._rewind(self._engine.statistics().frame_rendered)
-        # By its name: another device in its place would be a surprise.
-        self._engine.revive(driver=driver, device=self.device if driver == "portaudio" else None)
+        with self._still:
+            self._engine.end_engine()
+            self._rewind(self._engine.statistics().frame_rendered)
+            # By its name: another device in its place would be a surprise.
+            self._engine.revive(driver=driver, device=self.device if driver == "portaudio" else None)
         self.healing = True
+        self._built = False
         self._patience.renew()
         self._heartbeat = -1
 
