@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dsp.guard import LIMIT_AMPLITUDE, is_finite
 from dsp.jit import device, kernel
+from dsp.memory import fence
 
 # The reader: its next frame; frames written when it last looked (-1: it never has); whether it reads; frames of its
 # rise that are past; the largest step of the writer in this window of time and in the one before; the least that was
@@ -260,6 +261,7 @@ def capture(
     """
     frames = out.shape[0]
     written = counters[0]
+    fence()  # acquire: no sample is read before the counter that vouches for it
     channels = min(max(counters[1], 0), ring.shape[1])
     _steer(state, tails, last, written, frames, ring.shape[0], fade_frames, margin_frames, window_frames)
     _read(heard, ring, state, tails, last, channels, written, fade_frames)

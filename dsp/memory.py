@@ -1,4 +1,4 @@
-"""Arrays over memory known by its address, inside kernels."""
+"""Memory inside kernels: arrays over an address, and the order in which others see what is read and written."""
 
 from typing import Any
 
@@ -14,3 +14,14 @@ def pointer(typing_context: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(address), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fence(typing_context: Any) -> Any:
+    """Order the memory accesses before and after, for processors that would not (x86 does anyway)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate

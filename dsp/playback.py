@@ -7,7 +7,7 @@ from numba import carray
 from numpy.typing import NDArray
 
 from dsp.jit import device, kernel
-from dsp.memory import pointer
+from dsp.memory import fence, pointer
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -203,6 +203,7 @@ def _take_events(
         return
     first = counters[1]
     written = counters[0]
+    fence()  # acquire: no event is read before the counter that vouches for it
     read = first
     swept = True
     while read < written:
@@ -251,6 +252,7 @@ def _take_events(
     if not swept:
         _sweep(voice_ints, order, counts)
     if read != first:
+        fence()  # release: the rows have been read before they are given back
         counters[1] = read
 
 

@@ -5,6 +5,7 @@ offline and over shared memory live. Events may be pushed in any order: the queu
 players sort them by start. A cut is an event too: it ends what was pushed before it.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,13 +69,17 @@ class EventQueue:
 
     Attributes: `counters` int64 `[2]` (written, read: ever growing, one writer each), `ints` int64
     `[QUEUE_CAPACITY, 8]`, `floats` float64 `[QUEUE_CAPACITY, 3]`, columns in the order of `Event` except for the
-    entry, which is the last of the ints.
+    entry, which is the last of the ints. `order` is called between an event and the counter that vouches for it, so
+    that a reader in another process cannot see them the other way round.
     """
 
-    def __init__(self, memory: NDArray[np.uint8] | None = None) -> None:
+    def __init__(
+        self, memory: NDArray[np.uint8] | None = None, order: Callable[[], None] | None = None
+    ) -> None:
         memory = np.zeros(QUEUE_BYTES, np.uint8) if memory is None else memory
         words = memory[:QUEUE_BYTES].view(np.int64)
         ints_end = 2 + QUEUE_CAPACITY * EVENT_INTS
+        self._order = order
         self.counters = words[:2]
         self.ints = words[2:ints_end].reshape(QUEUE_CAPACITY, EVENT_INTS)
         self.floats = words[ints_end:].view(np.float64).reshape(QUEUE_CAPACITY, EVENT_FLOATS)
@@ -93,6 +98,8 @@ class EventQueue:
         self.ints[row, :-1] = event[: EVENT_INTS - 1]
         self.ints[row, -1] = event.entry_frame
         self.floats[row] = event[EVENT_INTS - 1 : -1]
+        if self._order is not None:
+            self._order()
         self.counters[0] = written + 1
         return True
 

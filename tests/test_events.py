@@ -81,6 +81,23 @@ def test_two_sides_over_one_memory_see_different_queues() -> None:
     assert QUEUE_BYTES == 360_464
 
 
+def test_a_reader_elsewhere_sees_the_counter_before_the_event() -> None:
+    """When the order is called for, the row holds event n and the counter still says n; once for each of 4096."""
+    seen: list[tuple[int, int, float]] = []
+
+    def order() -> None:
+        written = int(queue.counters[0])
+        seen.append(
+            (written, queue.ints[written % QUEUE_CAPACITY, 0], queue.floats[written % QUEUE_CAPACITY, 0])
+        )
+
+    queue = EventQueue(order=order)
+    for number in range(QUEUE_CAPACITY):
+        queue.push(event(number))
+    assert not queue.push(event(0))
+    assert seen == [(number, 10 * number, number) for number in range(QUEUE_CAPACITY)]
+
+
 def test_a_queue_that_is_cleared_keeps_or_loses_events() -> None:
     """After 5000 pushes and 4000 reads and a clear, nothing is read, and 4096 go in and come out again."""
     queue = EventQueue()

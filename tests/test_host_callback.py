@@ -25,7 +25,7 @@ class Device:
         self.counters[callback.RING_MINIMUM] = callback.RING_FRAMES
         self.counters[callback.STATE] = callback.PLAYING
         self.channels = channels
-        self.log = np.zeros((callback.UNDERRUN_LOG, 2), np.int64)
+        self.log = np.zeros((callback.UNDERRUN_LOG, callback.UNDERRUN_COLUMNS), np.int64)
         self.inputs = InputRing()
         self.channels_in = channels_in
         self.state = CallbackState(
@@ -172,12 +172,41 @@ def test_each_underrun_is_noted_where_the_ring_ran_dry_with_what_was_missing() -
     for number in range(300):
         device.write(noise(128))
         device.take(128)
-        expected.append((128 * (number + 1), number + 2))
+        expected.append((128 * (number + 1), number + 2, -1))
         device.take(1)
         device.take(number + 1)
     assert device.count(callback.UNDERRUNS) == 300
     rows = [tuple(device.log[number % callback.UNDERRUN_LOG]) for number in range(300 - 256, 300)]
     assert rows == expected[-256:]
+
+
+@pytest.mark.parametrize(
+    ("before_s", "now_s", "interval_us"),
+    [
+        *((100.0, 100.0 + 128 / RATE_HZ, 2667), (100.0, 100.000_05, 50), (100.0, 100.0, 0)),
+        *((None, 100.0, -1), (100.0, None, -1), (100.0, 99.0, -1)),
+    ],
+)
+def test_a_late_engine_is_told_from_a_device_in_a_burst(
+    before_s: float | None, now_s: float | None, interval_us: int
+) -> None:
+    """2667 us between the callbacks for a period of 128 frames, 50 for a burst, -1 without or against the clock.
+
+    The second callback that the same stretch leaves short, 1 s later, changes nothing.
+    """
+    device = Device()
+    device.write(noise(150))
+    device.take(128, now_s=before_s)
+    device.take(128, now_s=now_s)
+    device.take(128, now_s=101.0)
+    assert device.count(callback.UNDERRUNS) == 1
+    assert device.log[0].tolist() == [150, 2 * 128 - 22, interval_us]
+
+
+def test_the_first_callback_of_all_has_no_interval() -> None:
+    device = Device()
+    device.take(128, now_s=100.0)
+    assert device.log[0].tolist() == [0, 128, -1]
 
 
 def test_what_the_device_hears_arrives_in_order_across_the_wrap() -> None:

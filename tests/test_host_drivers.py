@@ -332,6 +332,6 @@ def test_null_clock_catches_up_after_a_stall_but_not_after_a_long_sleep(session:
 
     assert play(0.5) == 24_000 // 128 * 128
     assert int(session.counters[UNDERRUNS]) == 1
-    assert session.underruns_since(0) == [(256, 24_000 // 128 * 128 - 256)]
+    assert session.underruns_since(0) == [(256, 24_000 // 128 * 128 - 256, -1)]
     assert play(60.0) < 24_000 + 48_000
     assert play(0.5) >= 24_000 + 24_000 - 128

@@ -114,6 +114,42 @@ def test_the_heartbeat_grows_with_every_turn_also_when_nothing_is_asked_for(sess
     assert renderer.frame == 2 * 128
 
 
+class Far(Hurried):
+    """A device that takes all there is and lets it be heard 2 s later."""
+
+    latency_s = 2.0
+
+    def advance(self) -> None:
+        self.session.counters[READ] = self.session.counters[WRITTEN]
+
+    def lost(self) -> bool:
+        return False
+
+
+def test_the_heartbeat_stands_still_while_the_last_of_the_sound_is_on_its_way(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All naps after the end are 2 s together, none is longer than a quarter of a quantum, each has its beat."""
+    clock = Clock()
+    naps: list[tuple[float, int]] = []
+
+    def sleep(nap_s: float) -> None:
+        naps.append((nap_s, int(session.counters[HEARTBEAT])))
+        clock.now_s += nap_s
+
+    monkeypatch.setattr(
+        dsp_loop, "time", SimpleNamespace(monotonic=clock, sleep=sleep, perf_counter=time.perf_counter)
+    )
+    renderer = Renderer(SPEC, session.params, np.zeros(SLOT_CAPACITY))
+    loop = DspLoop(renderer, session, 2, lambda device: None)
+    loop.begin(Far(session, 0, clock))
+    loop.close_soon(128)
+    loop.run()
+    assert max(nap_s for nap_s, _ in naps) <= SPEC.quantum_s / 4
+    assert 2.0 <= sum(nap_s for nap_s, _ in naps) < 2.0 + 10 * SPEC.quantum_s
+    assert [beat for _, beat in naps] == list(range(1, len(naps) + 1))
+
+
 def test_only_what_is_new_is_copied_to_the_parameters_that_the_renderer_reads(session: Session) -> None:
     """A node kept over a swap still sees 0.5, what it was when it came; the new node is built with 0.25."""
     snapshot = np.zeros(SLOT_CAPACITY)

@@ -227,9 +227,10 @@ def test_a_stall_is_counted_noted_where_it_was_and_one_late_quantum(handle: Engi
     assert statistics.load_max > 20.0
     noted = handle.underruns_since(0)
     assert len(noted) == statistics.underruns
-    stall = [frames for frame, frames in noted if 12_800 <= frame <= 12_800 + 512]
+    stall = [frames for frame, frames, _ in noted if 12_800 <= frame <= 12_800 + 512]
     assert stall
     assert stall[0] > 1000
+    assert {interval_us for *_, interval_us in noted} == {-1}
     assert handle.underruns_since(len(noted)) == []
 
 
@@ -272,6 +273,17 @@ def test_close_ends_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPat
     handle.close()
     assert time.monotonic() - began_s < 5.0
     wait_until_dead(handle.pid)
+
+
+def test_a_handle_that_is_closed_takes_nothing_more_and_leaves_no_shared_memory(made: list[str]) -> None:
+    """One segment in all: that of the session, which is gone."""
+    handle = EngineHandle(SPEC, driver="null", spare=False)
+    handle.close()
+    with pytest.raises(HostError, match="the show is closed"):
+        handle.share_clips({0: np.zeros((100, 2), np.float32)})
+    with pytest.raises(HostError, match="the show is closed"):
+        load(handle, graph_of(Sine()))
+    assert len(made) == 1
 
 
 def test_what_libraries_print_does_not_get_between_the_messages(handle: EngineHandle) -> None:

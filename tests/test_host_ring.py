@@ -1,7 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
-from engine.host.callback import READ, RING_FRAMES, WRITTEN
+from engine.host.callback import HEARTBEAT, READ, RING_FRAMES, WRITTEN
 from engine.host.ring import RingTap, RingWriter
 from engine.host.session import Session
 from engine.spec import QUANTA_FRAMES
@@ -57,6 +59,35 @@ def test_what_a_new_engine_skips_is_silence_to_a_recorder() -> None:
     assert (recorded[:128] == 1.0).all()
     assert not recorded[128:1000].any()
     assert (recorded[1000:] == 2.0).all()
+    session.close()
+
+
+class Watched(np.ndarray):
+    """Counters that note how far written and read stand after every store."""
+
+    seen: list[tuple[int, int]]
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        super().__setitem__(at, value)
+        self.seen.append((int(self[WRITTEN]), int(self[READ])))
+
+    def fill(self, value: Any) -> None:
+        self[:] = value
+
+
+def test_a_reader_sees_the_beginning_of_all_while_a_new_engine_begins() -> None:
+    """From 640 written, 512 read to 5000: each counter is either of its two values all the time, never 0."""
+    session = Session.create(512)
+    RingWriter(session).write(np.zeros((128, 2), np.float32))
+    session.counters[HEARTBEAT] = 7
+    counters = session.counters.view(Watched)
+    counters.seen = []
+    session.counters = counters
+    session.begin(5000)
+    assert {written for written, _ in counters.seen} == {640, 5000}
+    assert {read for _, read in counters.seen} == {512, 5000}
+    assert counters.seen[-1] == (5000, 5000)
+    assert int(counters[HEARTBEAT]) == 0
     session.close()
 
 

@@ -16,6 +16,7 @@ from engine.host import child_process, spare
 from engine.host.callback import UNDERRUNS
 from engine.host.child import python_environment
 from engine.host.engine_handle import EngineHandle
+from engine.host.session import Underrun
 from engine.messages import Built, Failed, Fault, Notice, Refused, Started, Stopped, Swapped
 from engine.rendering import Graph
 from tests.host_nodes import Clip, Deadly, Hang, LateCompiler, Sine
@@ -227,10 +228,10 @@ def test_changed_wishes_hold_for_this_revival_and_the_next(handle: EngineHandle)
 
 def test_underruns_are_counted_over_all_engines(handle: EngineHandle) -> None:
     begin(handle, Sine())
-    handle._session.underruns[0] = 640, 17
+    handle._session.underruns[0] = 640, 17, 2667
     handle._session.counters[UNDERRUNS] = 1
     handle.restart()
-    assert handle.underruns_since(0)[0] == (640, 17)
+    assert handle.underruns_since(0)[0] == Underrun(frame=640, frames=17, interval_us=2667)
 
 
 def mapped_bytes(pid: int, name: str) -> int:

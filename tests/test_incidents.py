@@ -1,6 +1,7 @@
 """Incidents are told once, logged as JSON, and never in the way of the show."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,78 @@ def test_a_log_that_fails_later_does_not_disturb_the_show(tmp_path: Path) -> Non
     log.parent.rmdir()
     told.report("notice", "one", 0)
     assert len(told.all) == 1
+
+
+def test_half_a_surrogate_pair_is_logged_as_its_escape(tmp_path: Path) -> None:
+    """A file name that is not UTF-8 reads back from the log as it was told."""
+    log = tmp_path / "incidents.jsonl"
+    told = Incidents(log)
+    told.report("scene-refused", "caf\udce9.yaml is not used", 0)
+    told.report("notice", "è", 0)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["caf\udce9.yaml is not used", "è"]
+
+
+def test_a_detail_that_json_does_not_know_costs_its_line_and_not_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "incidents.jsonl"
+    told = Incidents(log)
+    around: list[object] = []
+    around.append(around)
+    told.report("fault", "a set", 0, nodes={1, 2})
+    told.report("fault", "a circle", 0, nodes=around)
+    told.report("notice", "after", 0)
+    assert [json.loads(line)["text"] for line in log.read_text().splitlines()] == ["after"]
+    assert [incident.text for incident in told.all] == ["a set", "a circle", "after"]
+
+
+def test_a_listener_that_raises_does_not_end_the_show(tmp_path: Path) -> None:
+    def listener(incident: Incident) -> None:
+        raise KeyError(incident.kind)
+
+    told = Incidents(tmp_path / "incidents.jsonl", listener=listener)
+    told.report("notice", "one", 0)
+    assert told.report("notice", "two", 0) == told.all[1]
+
+
+def test_after_weeks_the_newest_are_kept_and_all_are_counted() -> None:
+    """Of 2500 incidents 1000 stay: the last ones, in order."""
+    told = Incidents(None)
+    for number in range(2500):
+        told.report("underrun", str(number), number)
+    assert [incident.frame for incident in told.all] == list(range(1500, 2500))
+    assert told.count == 2500
+
+
+def test_who_asks_now_and_then_is_told_each_incident_once_also_while_old_ones_go() -> None:
+    """Asked every 300 of 2400: all of them; asked for the first time after 2400: the newest 1000."""
+    told = Incidents(None)
+    heard: list[int] = []
+    said = 0
+    for number in range(2400):
+        told.report("underrun", "", number)
+        if number % 300 == 299:
+            newest, said = told.since(said)
+            heard += [incident.frame for incident in newest]
+    assert heard == list(range(2400))
+    assert told.since(said) == ([], 2400)
+    assert [incident.frame for incident in told.since(0)[0]] == list(range(1400, 2400))
+
+
+def test_no_incident_is_lost_between_threads() -> None:
+    """8 threads with 100 each: 800 are kept and counted."""
+    told = Incidents(None)
+
+    def report(thread: int) -> None:
+        for number in range(100):
+            told.report("notice", "", 100 * thread + number)
+
+    threads = [threading.Thread(target=report, args=(thread,)) for thread in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told.count == 800
+    assert sorted(incident.frame for incident in told.all) == list(range(800))
 
 
 def test_no_log_is_no_file(tmp_path: Path) -> None:

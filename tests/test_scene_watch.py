@@ -19,11 +19,11 @@ class Heard:
     def __init__(self) -> None:
         self.titles: list[str] = []
         self.reasons: list[str] = []
-        self.fail = False
+        self.failure: Exception | None = None
 
     def edit(self, scene: Scene) -> None:
-        if self.fail:
-            raise SoundError("the bell is cracked")
+        if self.failure:
+            raise self.failure
         self.titles.append(scene.title)
 
 
@@ -81,7 +81,47 @@ def test_a_broken_edit_is_told_once_with_its_line_and_the_next_good_one_is_taken
 
 
 def test_a_sound_that_cannot_be_used_is_told_as_well(file: Path, heard: Heard) -> None:
-    heard.fail = True
+    heard.failure = SoundError("the bell is cracked")
     file.write_text(GOOD.replace("One", "Four"))
     until(lambda: bool(heard.reasons))
     assert "the bell is cracked" in heard.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_an_edit_that_breaks_is_told_with_its_type_and_the_next_one_is_taken(
+    file: Path, heard: Heard, failure: Exception, told: str
+) -> None:
+    heard.failure = failure
+    file.write_text(GOOD.replace("One", "Seven"))
+    until(lambda: bool(heard.reasons))
+    assert heard.reasons == [f"the edit is not used, the sound stays as it is: {told}"]
+    heard.failure = None
+    file.write_text(GOOD.replace("One", "Eight!"))
+    until(lambda: heard.titles == ["Eight!"])
+
+
+def test_the_end_does_not_wait_for_an_edit_under_way_and_tells_nothing_of_it(tmp_path: Path) -> None:
+    """The watch is left while an edit stands still; that it fails later is not told."""
+    path = tmp_path / "scene.yaml"
+    path.write_text(GOOD)
+    begun, go_on = threading.Event(), threading.Event()
+    reasons: list[str] = []
+
+    def edit(scene: Scene) -> None:
+        begun.set()
+        assert go_on.wait(10.0)
+        raise SoundError("too late")
+
+    with SceneWatch(path, (), edit, reasons.append):
+        path.write_text(GOOD.replace("One", "Nine!"))
+        assert begun.wait(10.0)
+    assert [t for t in threading.enumerate() if t.name == "scene watch"]
+    go_on.set()
+    until(lambda: not [t for t in threading.enumerate() if t.name == "scene watch"])
+    assert reasons == []

@@ -1,21 +1,26 @@
-"""What the keys do to a show: pause, move in time, cross over to another scene of the list."""
+"""What the keys and the edits of files do to a show: pause, move in time, cross over to another scene, take an edit."""
 
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.errors import RoomtoneError
+from engine.control.incidents import reason
 
 if TYPE_CHECKING:
     from engine.control.show import Show
     from engine.scene.composition import Composition
 
 SEEK_S = 10.0
+CLOSE_S = 0.1
+"""How long a show that is to end waits for a change that is being handed over."""
 HELP_LINE = "space pauses · ←/→ 10 s · n/p next and previous scene · q stops"
 
 
 class Performance:
-    """A show and the list of its scenes, each of which `load` makes ready by its place in the list."""
+    """A show and the list of its scenes, each of which `load` makes ready by its place in the list.
+
+    `place` is that of the scene that plays, the newer one while two cross-fade.
+    """
 
     def __init__(
         self,
@@ -29,7 +34,10 @@ class Performance:
         self._scenes = scenes
         self._load = load
         self._crossfade_s = crossfade_s
-        self._changing: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._loading: int | None = None
+        self._edited: Composition | None = None
+        self._closing = False
 
     def key(self, name: str) -> bool:
         """Do what key `name` means; return False if the show is to stop."""
@@ -51,21 +59,54 @@ class Performance:
         return True
 
     def go(self, place: int) -> None:
-        """Cross over to the scene at `place` of the list; it is made ready meanwhile, on a thread of its own."""
-        if self._changing is not None and self._changing.is_alive():
+        """Cross over to the scene at `place` of the list; it is made ready meanwhile, on a thread of its own.
+
+        While one is made ready, a wish for another is not heeded.
+        """
+        if self._loading is None and not self._closing:
+            self._loading = place
+            threading.Thread(target=self._go, args=(place,), name="scene change", daemon=True).start()
+
+    def edit(self, place: int, file: str, ready: Callable[[], "Composition"]) -> None:
+        """Take over an edit of `file`, the scene at `place`, if it plays or is being made ready.
+
+        Any other scene is read afresh when it is gone to. Raises what `ready` and the show do.
+        """
+        if place not in (self.place, self._loading):
             return
-        self.place = place
-        self._changing = threading.Thread(target=self._go, args=(place,), name="scene change", daemon=True)
-        self._changing.start()
+        composition = ready()
+        with self._lock:
+            if self._closing or place not in (self.place, self._loading):
+                return
+            if place == self._loading:
+                # Its file may have been read before it was edited.
+                self._edited = composition
+            if place == self.place:
+                self.show.edit(composition)
+            self.show.tell("scene-edited", f"{file}: the edit is taken over")
+
+    def refuse(self, text: str) -> None:
+        """Tell that a scene is not used, and why."""
+        with self._lock:
+            if not self._closing:
+                self.show.tell("scene-refused", text)
 
     def close(self) -> None:
-        """Wait for a change under way."""
-        if self._changing is not None:
-            self._changing.join()
+        """Change nothing any more; what is still being made ready is left to itself."""
+        self._closing = True
+        if self._lock.acquire(timeout=CLOSE_S):
+            self._lock.release()
 
     def _go(self, place: int) -> None:
         try:
-            self.show.go(self._load(place), self._crossfade_s)
-        except RoomtoneError as error:
-            reason = "; ".join(str(error).splitlines())
-            self.show.tell("scene-refused", f"{self._scenes[place]} is not used: {reason}")
+            composition = self._load(place)
+            with self._lock:
+                if not self._closing:
+                    self.show.go(self._edited or composition, self._crossfade_s)
+                    self.place = place
+        except Exception as error:
+            # Nobody waits for this thread, and a traceback would be printed over the live view.
+            self.refuse(f"{self._scenes[place]} is not used: {reason(error)}")
+        finally:
+            with self._lock:
+                self._loading = self._edited = None

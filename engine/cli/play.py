@@ -167,7 +167,6 @@ def play(
         try:
             with show, ExitStack() as around:
                 stop.raises = False
-                around.callback(performance.close)
                 if start:
                     show.seek(round(start * rate))
                 if duration is not None:
@@ -177,6 +176,8 @@ def play(
                         around.enter_context(
                             _scene_watch(performance, place, load(name, library)[1], library, ready)
                         )
+                # Called first of all, so that the watches have nothing left to do.
+                around.callback(performance.close)
                 seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json
                 interrupted = _run(performance, stop, seen, str(record or ""))
             show.check()
@@ -205,14 +206,10 @@ def _scene_watch(
     """Watch one of the files; an edit is heard while its scene is the one that plays, else when it is gone to."""
     from engine.control.watch import SceneWatch
 
-    show = performance.show
-
     def edit(scene: "Scene") -> None:
-        if performance.place == place:
-            show.edit(ready(scene))
-            show.tell("scene-edited", f"{path.name}: the edit is heard")
+        performance.edit(place, path.name, lambda: ready(scene))
 
-    return SceneWatch(path, tuple(library or ()), edit, lambda reason: show.tell("scene-refused", reason))
+    return SceneWatch(path, tuple(library or ()), edit, performance.refuse)
 
 
 def _check_seconds(field: str, seconds: float | None, least: float, most: float) -> None:
@@ -255,10 +252,10 @@ def _run(performance: "Performance", stop: StopRequest, view: bool, recording: s
 
 
 def _say(show: "Show", said: int) -> int:
-    notices = show.notices
-    for text in notices[said:]:
-        typer.echo(f"roomtone: {text}", err=True)
-    return len(notices)
+    newest, count = show.incidents.since(said)
+    for incident in newest:
+        typer.echo(f"roomtone: {incident.text}", err=True)
+    return count
 
 
 def _watch(performance: "Performance", stop: StopRequest, recording: str) -> None:

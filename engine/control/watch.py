@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from engine.errors import RoomtoneError
+from engine.control.incidents import reason
 from engine.scene.load import load_scene
 from engine.scene.schema import Scene
 
 INTERVAL_S = 0.25
 """How often the file is looked at."""
+
+LEAVE_S = 0.1
+"""How long the end waits for an edit under way; a scene that is still being loaded is left to itself."""
 
 
 class SceneWatch:
@@ -44,9 +47,9 @@ class SceneWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Watch no more; an edit under way is completed."""
+        """Watch no more; does not wait for an edit under way, and tells nothing of it."""
         self._leaving.set()
-        self._thread.join()
+        self._thread.join(LEAVE_S)
 
     def _watch(self) -> None:
         unread = self._seen
@@ -67,7 +70,10 @@ class SceneWatch:
 
     def _take(self) -> None:
         try:
-            self._edit(load_scene(self._path, library=self._library))
-        except RoomtoneError as error:
-            reason = "; ".join(str(error).splitlines())
-            self._refuse(f"the edit is not used, the sound stays as it is: {reason}")
+            scene = load_scene(self._path, library=self._library)
+            if not self._leaving.is_set():
+                self._edit(scene)
+        except Exception as error:
+            # Nobody waits for this thread: it goes on watching whatever the file holds.
+            if not self._leaving.is_set():
+                self._refuse(f"the edit is not used, the sound stays as it is: {reason(error)}")

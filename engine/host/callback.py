@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from dsp.jit import kernel
-from dsp.memory import pointer
+from dsp.memory import fence, pointer
 from engine.inputs import InputRing
 
 RING_FRAMES = 2**17
@@ -42,7 +42,9 @@ RING_FRAMES = 2**17
 COUNTERS = 16
 
 UNDERRUN_LOG = 256
-"""Under-runs that are remembered: rows (frame at which the ring ran dry, frames missing), the nth at n modulo this."""
+UNDERRUN_COLUMNS = 3
+"""Under-runs that are remembered, the nth in row n modulo `UNDERRUN_LOG`: (frame at which the ring ran dry, frames
+missing, microseconds from the callback before to the one that ran short, -1 where unknown)."""
 
 INPUT_FRAMES = 2**14
 INPUT_CHANNELS = 8
@@ -159,20 +161,9 @@ def _address(typing_context: Any, data: Any) -> Any:
     return types.int64(data), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def fence(typing_context: Any) -> Any:
-    """Order the memory accesses before and after, for processors that would not (x86 does anyway)."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
 @kernel("void()")
-def order_reads() -> None:
-    """Have everything before this call read before everything after it, also on processors that would not (ARM)."""
+def order_memory() -> None:
+    """Have everything before this call read and written before everything after it, for callers in Python."""
     fence()
 
 
@@ -189,7 +180,7 @@ def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
     ring = numba.carray(pointer(words[RING_ADDRESS]), (RING_FRAMES, 2), np.float32)
     counters = numba.carray(pointer(words[COUNTERS_ADDRESS]), (COUNTERS,), np.int64)
     voice = numba.carray(pointer(words[VOICE_ADDRESS]), (VOICE,), np.float64)
-    log = numba.carray(pointer(words[LOG_ADDRESS]), (UNDERRUN_LOG, 2), np.int64)
+    log = numba.carray(pointer(words[LOG_ADDRESS]), (UNDERRUN_LOG, UNDERRUN_COLUMNS), np.int64)
 
     channels_in = words[CHANNELS_IN]
     if channels_in > 0:
@@ -212,7 +203,9 @@ def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
     now = -1.0
     if _address(time_info) != 0:
         now = numba.carray(time_info, (3,))[CURRENT_TIME]
-    same_buffer = now >= 0.0 and now == voice[BURST_TIME] and not flags & OUTPUT_UNDERFLOW
+    before = voice[BURST_TIME]
+    interval_us = np.int64((now - before) * 1e6 + 0.5) if 0.0 <= before <= now else np.int64(-1)
+    same_buffer = now >= 0.0 and now == before and not flags & OUTPUT_UNDERFLOW
     voice[BURST] = voice[BURST] + frames if same_buffer else frames
     voice[BURST_TIME] = now
     if voice[BURST] > counters[DEVICE_FRAMES]:
@@ -267,6 +260,7 @@ def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
             if begun:
                 log[row, 0] = read + taken
                 log[row, 1] = 0
+                log[row, 2] = interval_us
             log[row, 1] += frames - taken
             fence()  # release: the row is there before the counter says so
             counters[UNDERRUNS] += begun

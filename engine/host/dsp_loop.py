@@ -102,7 +102,10 @@ class DspLoop:
             counters[HEARTBEAT] += 1
             driver.advance()
             time.sleep(nap_s)
-        time.sleep(driver.latency_s)
+        heard_s = time.monotonic() + driver.latency_s
+        while (left_s := heard_s - time.monotonic()) > 0.0:
+            counters[HEARTBEAT] += 1
+            time.sleep(min(nap_s, left_s))
         return self._renderer.frame
 
     def _top_up(self, device_frames: int) -> None:

@@ -15,7 +15,7 @@ from engine.host.callback import MESSAGES, WRITTEN
 from engine.host.child_process import ChildProcess
 from engine.host.protocol import DriverName, Latency, Open
 from engine.host.ring import RingTap
-from engine.host.session import EngineStatistics, Session
+from engine.host.session import EngineStatistics, Session, Underrun
 from engine.host.shared_clips import SharedClips
 from engine.host.shm import Segment
 from engine.host.spare import SpareEngine
@@ -164,8 +164,10 @@ class EngineHandle:
     def share_clips(self, clips: Mapping[int, NDArray[np.float32]]) -> None:
         """Copy `clips` (number -> float32 `[frames, 2]`) to shared memory and have the engine hold them.
 
-        Raises HostError where there is no room, ValueError for an array of another shape or a number that is taken.
+        Raises HostError where there is no room, or after `close`; ValueError for an array of another shape or a number
+        that is taken.
         """
+        self._require_open()
         refs = self._clips.share(clips)
         if refs:
             self.send(Load(refs))
@@ -184,8 +186,9 @@ class EngineHandle:
     def swap(self, graph: Any, param_map: SlotMap, meter_map: SlotMap) -> int:
         """Have the engine build `graph` (an `engine.rendering.Graph`) and play it; return the number of the swap.
 
-        `Built` or `Refused`, then `Swapped`, answer with that number.
+        `Built` or `Refused`, then `Swapped`, answer with that number. Raises HostError after `close`.
         """
+        self._require_open()
         self._number += 1
         swap = Swap(self._number, graph, param_map, meter_map)
         self.send(swap)
@@ -222,8 +225,8 @@ class EngineHandle:
         """Return how the engine is doing now."""
         return self._session.snapshot(self._child.alive)
 
-    def underruns_since(self, count: int) -> list[tuple[int, int]]:
-        """Return (frame where the ring ran dry, frames missing) of the under-runs after the first `count`.
+    def underruns_since(self, count: int) -> list[Underrun]:
+        """Return the under-runs after the first `count`.
 
         Counted over all engines of the session, like `EngineStatistics.underruns`; the last 256 are remembered. One
         that is still under way is there with what it has missed so far.
@@ -333,6 +336,10 @@ class EngineHandle:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise HostError("the show is closed")
 
     def _new_child(self, preload: bool = False) -> ChildProcess:
         try:

@@ -83,7 +83,7 @@ class NullClock:
             return
         number = int(self._counters[UNDERRUNS]) - (1 if self._short_frames else 0)
         row = self._log[number % UNDERRUN_LOG]
-        row[:] = (frame, short) if not self._short_frames else (row[0], row[1] + more)
+        row[:] = (frame, short, -1) if not self._short_frames else (row[0], row[1] + more, -1)
         self._counters[UNDERRUNS] = number + 1
         self._counters[UNDERRUN_FRAMES] += more
 

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.jit import kernel
-from engine.host.callback import READ, RING_FRAMES, WRITTEN, fence, order_reads
+from dsp.memory import fence
+from engine.host.callback import READ, RING_FRAMES, WRITTEN, order_memory
 from engine.host.session import Session
 from engine.spec import QUANTA_FRAMES, Block
 
@@ -56,11 +57,11 @@ class RingTap:
     def read(self) -> NDArray[np.float32]:
         """Return a copy of all frames rendered since the last call, float32 `[frames, 2]`, perhaps none."""
         written = int(self._counters[WRITTEN])
-        order_reads()  # acquire: no sample is read before the counter that vouches for it
+        order_memory()  # acquire: no sample is read before the counter that vouches for it
         begin = max(self.frame, self._oldest_frame())
         places = np.arange(begin, max(begin, written)) & (RING_FRAMES - 1)
         frames: NDArray[np.float32] = self._ring[places]
-        order_reads()  # acquire: what was overwritten meanwhile is found by a counter read after the samples
+        order_memory()  # acquire: what was overwritten meanwhile is found by a counter read after the samples
         overwritten = min(max(self._oldest_frame() - begin, 0), len(frames))
         self.lost_frames += begin - self.frame + overwritten
         self.frame = max(begin, written)

@@ -4,6 +4,7 @@ Every field has exactly one writer; the others only read it. All positions are a
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,25 @@ _RING_BYTES = callback.RING_FRAMES * 2 * 4
 _SIZES_BYTES = (
     _RING_BYTES,
     callback.COUNTERS * 8,
-    callback.UNDERRUN_LOG * 2 * 8,
+    callback.UNDERRUN_LOG * callback.UNDERRUN_COLUMNS * 8,
     STATISTICS * 8,
     SLOT_CAPACITY * 8,
     METER_CAPACITY * 8,
     INPUT_BYTES,
     *[QUEUE_BYTES] * QUEUES,
 )
+
+
+class Underrun(NamedTuple):
+    """One stretch in which the ring was short: it ran dry at `frame`, and `frames` were missing.
+
+    `interval_us` lies between the device's request before and the one that found too little, by the device's own
+    clock: about a period where the engine was late, much less where the device asked in a burst. -1 where unknown.
+    """
+
+    frame: int
+    frames: int
+    interval_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ class Session:
     Attributes, with their only writer:
         ring        float32 `[RING_FRAMES, 2]`   DSP loop: rendered sound; frame n is at n modulo RING_FRAMES
         counters    int64 `[COUNTERS]`           see `engine.host.callback`, where each one's writer is named
-        underruns   int64 `[UNDERRUN_LOG, 2]`    callback (null clock): (frame, frames missing)
+        underruns   int64 `[UNDERRUN_LOG, 3]`    callback (null clock): the fields of `Underrun`
         statistics  float64 `[STATISTICS]`       DSP loop
         params      float64 `[SLOT_CAPACITY]`    control process
         meters      float64 `[METER_CAPACITY]`   DSP loop (processors)
@@ -89,13 +102,16 @@ class Session:
         ring = segment.view(np.float32, callback.RING_FRAMES * 2, starts[0])
         self.ring: NDArray[np.float32] = ring.reshape(callback.RING_FRAMES, 2)
         self.counters: NDArray[np.int64] = segment.view(np.int64, callback.COUNTERS, starts[1])
-        log = segment.view(np.int64, callback.UNDERRUN_LOG * 2, starts[2])
-        self.underruns: NDArray[np.int64] = log.reshape(callback.UNDERRUN_LOG, 2)
+        log = segment.view(np.int64, callback.UNDERRUN_LOG * callback.UNDERRUN_COLUMNS, starts[2])
+        self.underruns: NDArray[np.int64] = log.reshape(callback.UNDERRUN_LOG, callback.UNDERRUN_COLUMNS)
         self.statistics: NDArray[np.float64] = segment.view(np.float64, STATISTICS, starts[3])
         self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[4])
         self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[5])
         self.inputs = InputRing(segment.view(np.uint8, INPUT_BYTES, starts[6]))
-        self.queues = tuple(EventQueue(segment.view(np.uint8, QUEUE_BYTES, start)) for start in starts[7:])
+        self.queues = tuple(
+            EventQueue(segment.view(np.uint8, QUEUE_BYTES, start), callback.order_memory)
+            for start in starts[7:]
+        )
 
     @classmethod
     def create(cls, first_frame: int = 0) -> "Session":
@@ -118,9 +134,10 @@ class Session:
         skipped = min(first_frame - int(self.counters[callback.WRITTEN]), callback.RING_FRAMES)
         if skipped > 0:
             self.ring[np.arange(first_frame - skipped, first_frame) % callback.RING_FRAMES] = 0.0
-        underruns = self.counters[[callback.UNDERRUNS, callback.UNDERRUN_FRAMES]]
-        self.counters.fill(0)
-        self.counters[[callback.UNDERRUNS, callback.UNDERRUN_FRAMES]] = underruns
+        # Others read meanwhile: where the transport is, and what stays, is never 0 on the way.
+        kept = (callback.WRITTEN, callback.READ, callback.UNDERRUNS, callback.UNDERRUN_FRAMES)
+        for counter in set(range(callback.COUNTERS)).difference(kept):
+            self.counters[counter] = 0
         self.statistics.fill(0.0)
         self.inputs.counters[1] = 0
         self.counters[callback.READ] = first_frame
@@ -151,16 +168,16 @@ class Session:
             alive=alive,
         )
 
-    def underruns_since(self, count: int) -> list[tuple[int, int]]:
-        """Return (frame, frames missing) of the under-runs after the first `count`, as far as they are remembered.
+    def underruns_since(self, count: int) -> list[Underrun]:
+        """Return the under-runs after the first `count`, as far as they are remembered.
 
         One that is still under way is there with what it has missed so far.
         """
         total = int(self.counters[callback.UNDERRUNS])
-        callback.order_reads()  # acquire: no row is read before the counter that vouches for it
+        callback.order_memory()  # acquire: no row is read before the counter that vouches for it
         numbers = range(max(count, total - callback.UNDERRUN_LOG, 0), total)
         rows = [self.underruns[number % callback.UNDERRUN_LOG] for number in numbers]
-        return [(int(frame), int(frames)) for frame, frames in rows]
+        return [Underrun(*row.tolist()) for row in rows]
 
     def close(self) -> None:
         """Let go of the segment; the process that made it removes it."""
