@@ -301,7 +301,7 @@ def _add_fading(
         if at >= length - ints[FADE_OUT]:
             level *= fade_gain(float(length - 1 - at), ints[FADE_OUT], floats[RHO_OUT])
         if heard > start and now - heard < entry_frames:
-            level *= (float(now - heard) + 0.5) / entry_frames
+            level *= 0.5 - 0.5 * math.cos(math.pi * (float(now - heard) + 0.5) / entry_frames)
         if now >= ints[HELD_AT]:
             level *= cut_gain(min(now, cut_at - 1) - ints[HELD_AT], ints[HELD_FRAMES])
         if now >= cut_at:
@@ -335,7 +335,7 @@ def play(
     and silent until it is there. `counters`, `queue_ints`, `queue_floats` are the event queue, which is emptied
     into the `VoiceTable` of `voice_ints`, `voice_floats`, `order` and `counts`. Without room in the table events wait
     in the queue until they are due, and what is behind them with them. A late event plays as if it had been in time,
-    but rises over `entry_frames` where it enters.
+    but rises along a raised cosine over `entry_frames` where it enters.
 
     The sum of a lane is formed by start and track, of those with both alike in the order of arrival, so it depends
     neither on the quantum nor on when or in which order the events arrived. A voice to come costs nothing but its

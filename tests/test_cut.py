@@ -48,7 +48,8 @@ def cut_twin(arrivals: Sequence[Arrival], end: int = END) -> NDArray[np.float64]
         now = np.arange(end)
         gain = np.where(now < heard, 0.0, 1.0)
         if heard > event.start_frame:
-            gain *= np.clip((now - heard + 0.5) / ENTRY_FRAMES, 0.0, 1.0)
+            rise = np.clip((now - heard + 0.5) / ENTRY_FRAMES, 0.0, 1.0)
+            gain *= 0.5 - 0.5 * np.cos(np.pi * rise)
         if cuts:
             (_, at, frames), *others = sorted(cuts)
             gain *= cut_curve(now, at, frames)
