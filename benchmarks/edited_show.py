@@ -28,11 +28,15 @@ CUTOFF_HZ = 8000.0
 
 TAME = {
     "level_db": (-90.0, -24.0),
+    "threshold_db": (-20.0, 0.0),
+    "ratio": (1.0, 3.0),
     "attack_ms": (10.0, 500.0),
     "release_ms": (100.0, 3000.0),
     "ceiling_db": (-3.0, 0.0),
 }
-"""What a storm keeps to, so that compressor and limiter make no harmonics of the sines that a step would drown in."""
+"""What a storm keeps to, so that compressor and limiter make no harmonics of the sines that a step would drown in.
+
+A hard knee bends every onset that crosses it, the more so the lower it lies and the larger the ratio is."""
 
 _TAPS = 255
 _SUBNORMAL = np.finfo(np.float32).tiny
