@@ -1,7 +1,7 @@
 """Long trials of what must hold for hours. Each runs by itself; without a name all do, one after the other.
 
     python -m benchmarks.soak busy --minutes 10     play with a busy control process; compare the take with a render
-    python -m benchmarks.soak kill --times 50       kill the engine again and again
+    python -m benchmarks.soak kill --times 50       kill the engine again and again (--between SECONDS of play)
     python -m benchmarks.soak server --cycles 20    kill the audio server and start it again
     python -m benchmarks.soak edits --quanta 1000000     a show that is edited at random, sample by sample
     python -m benchmarks.soak --short               all of them, in about two minutes
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("trial", nargs="*", choices=[*NAMES, []], help="which to run")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--between", type=float, default=2.0)
     parser.add_argument("--cycles", type=int, default=20)
     parser.add_argument("--quanta", type=int, default=1_000_000)
     parser.add_argument("--tracks", type=int, default=32)
@@ -114,7 +115,7 @@ def main() -> None:
 
     trials: dict[str, Callable[[], dict[str, Any]]] = {
         "edits": lambda: edits(options.quanta, options.seed, say),
-        "kill": lambda: soak_live.kills(options.times, options.tracks, say),
+        "kill": lambda: soak_live.kills(options.times, options.tracks, say, options.between),
         "server": lambda: soak_live.servers(options.cycles, options.tracks, say),
         "busy": lambda: soak_live.busy(options.minutes, options.tracks, options.safety, say),
     }

@@ -146,7 +146,7 @@ def _wait(what: Callable[[], bool], timeout_s: float, show: Show) -> float:
     return time.monotonic() - begin_s
 
 
-def kills(times: int, tracks: int, say: Say, between_s: float = 2.0) -> dict[str, Any]:
+def kills(times: int, tracks: int, say: Say, between_s: float) -> dict[str, Any]:
     """Kill the engine `times` in a row: how long until the device gets new frames, and is it the same show?"""
     before, processes = segments(), set(children())
     gaps, kept = [], 0

@@ -1,6 +1,7 @@
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -35,11 +36,12 @@ def _own_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def jack_daemon() -> Iterator[JackServer]:
+@contextmanager
+def jack_of_its_own(**shape: int) -> Iterator[JackServer]:
+    """A JACK server for whoever asks; skips where there can be none."""
     if shutil.which("jackd") is None:
         pytest.skip("jackd is not installed")
-    server = JackServer()
+    server = JackServer(**shape)
     try:
         reason = server.wait_until_ready()
         if reason:
@@ -49,12 +51,37 @@ def jack_daemon() -> Iterator[JackServer]:
         server.close()
 
 
+def find(server: JackServer, monkeypatch: pytest.MonkeyPatch) -> JackServer:
+    """Have child processes of this test find `server`."""
+    for name, value in server.variables.items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+@pytest.fixture(scope="session")
+def jack_daemon() -> Iterator[JackServer]:
+    with jack_of_its_own() as server:
+        yield server
+
+
 @pytest.fixture
 def jack_server(jack_daemon: JackServer, monkeypatch: pytest.MonkeyPatch) -> JackServer:
-    """A JACK server at 48 kHz and 128 frames that child processes of this test find."""
-    for name, value in jack_daemon.variables.items():
-        monkeypatch.setenv(name, value)
-    return jack_daemon
+    """A JACK server at 48 kHz and 128 frames that all tests share."""
+    return find(jack_daemon, monkeypatch)
+
+
+@pytest.fixture
+def mortal_jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    """The same for one test alone, which may kill it."""
+    with jack_of_its_own() as server:
+        yield find(server, monkeypatch)
+
+
+@pytest.fixture
+def own_jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    """A server for one test alone, at another rate and with a period larger than the ring is deep."""
+    with jack_of_its_own(rate_hz=44_100, period_frames=1024) as server:
+        yield find(server, monkeypatch)
 
 
 @pytest.fixture

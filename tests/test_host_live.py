@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -26,21 +25,6 @@ def play(handle: EngineHandle) -> Started:
     started = handle.wait_for(Started, START_S)
     handle.wait_for(Swapped, START_S)
     return started
-
-
-@pytest.fixture
-def own_jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    """A server for this test alone, with a period larger than the ring is deep."""
-    server = JackServer(rate_hz=44_100, period_frames=1024)
-    for name, value in server.variables.items():
-        monkeypatch.setenv(name, value)
-    try:
-        reason = server.wait_until_ready()
-        if reason:
-            pytest.skip(f"no JACK server: {reason}")
-        yield server
-    finally:
-        server.close()
 
 
 def test_five_seconds_on_a_device_without_an_underrun_at_the_right_pace(jack_server: JackServer) -> None:

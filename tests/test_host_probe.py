@@ -9,9 +9,6 @@ from benchmarks.jack_server import JackServer
 from engine.host.devices import list_devices
 from engine.host.probe import DeviceProbe
 from tests.test_host_engine import START_S
-from tests.test_host_live import own_jack_server
-
-__all__ = ["own_jack_server"]
 
 
 def wait_until_found(probe: DeviceProbe, within_s: float) -> bool:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +25,8 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    """A server of this test's own, which it may kill."""
-    own = JackServer()
-    for name, value in own.variables.items():
-        monkeypatch.setenv(name, value)
-    try:
-        reason = own.wait_until_ready()
-        if reason:
-            pytest.skip(f"no JACK server: {reason}")
-        yield own
-    finally:
-        own.close()
+def server(mortal_jack_server: JackServer) -> JackServer:
+    return mortal_jack_server
 
 
 def heard(show: Show) -> bool:

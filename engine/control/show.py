@@ -186,7 +186,7 @@ class Show:
 
     @property
     def notices(self) -> list[str]:
-        """One line for each incident so far."""
+        """One line for each of the newest 1000 incidents."""
         return [incident.text for incident in self.incidents.all]
 
     @property
