@@ -26,27 +26,20 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numba.core.runtime import rtsys
 
-from benchmarks.crowd import crowd
 from benchmarks.node_cases import Case, Site, bank, describe
 from benchmarks.node_subjects import SUBJECTS
+from benchmarks.workload import Stage, composition
 from dsp.denormals import denormals_flushed
-from engine.control.local_engine import LocalEngine
 from engine.control.patch import default_graph
-from engine.events import Event
-from engine.meters import MeterTable
 from engine.nodes import Compressor, Limiter, Players, Room
-from engine.params import ParamTable
 from engine.rendering import Graph
-from engine.scene.composition import Composition, Track
-from engine.scene.schema import Loop
-from engine.spec import Block, StreamSpec
+from engine.spec import Block
 
 WARM_QUANTA = 2200
 """CPython keeps up to 2000 argument tuples of each length before it frees any."""
 
 COUNTED_QUANTA = 200
 TRACED_QUANTA = 2000
-CLIP_FRAMES = 2**21
 
 
 class _Counted:
@@ -144,54 +137,19 @@ def node(name: str, quantum: int) -> Callable[[], None]:
     return process
 
 
-def composition(tracks: int) -> Composition:
-    """Return a scene of so many tracks with nothing to play yet."""
-    made = tuple(
-        Track(i, f"t{i}", i / tracks, "normal", (-1.0) ** i * 0.5, -26.0, -9.0, i % 2 == 0, Loop(), ())
-        for i in range(tracks)
-    )
-    return Composition(crowd(2), 1, 48_000, made, (), None)
+def poison(stage: Stage, name: str) -> None:
+    """Have a node put out what is not finite in the next quantum."""
+    plan = stage.engine.renderer.newest_plan
+    assert plan is not None
+    processor = plan.layout.parts[name].processor
+    process = processor.process
 
+    def poisoned(ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+        process(ins, outs, frame)
+        outs[0][3, 1] = np.nan
+        del processor.process
 
-class Stage:
-    """The graph of a scene, all tracks of which sound."""
-
-    def __init__(self, tracks: int, quantum: int) -> None:
-        self.engine = LocalEngine(StreamSpec(48_000, quantum))
-        noise = np.random.default_rng(1).standard_normal((CLIP_FRAMES, 2), np.float32)
-        self.engine.share_clips({0: 0.05 * noise})
-        for track in range(tracks):
-            self.engine.queues[0].push(Event(0, track, 0, 0, CLIP_FRAMES, 0, 0))
-        self._out = np.zeros((quantum, 2), np.float32)
-        self._params: ParamTable | None = None
-        self._meters: MeterTable | None = None
-        self.graph = default_graph(composition(tracks))
-        self.swap(self.graph)
-
-    def swap(self, graph: Graph) -> None:
-        """Hand `graph` over."""
-        self.graph = graph
-        self._params = ParamTable.of(graph.params(), self._params, self.engine.params)
-        self._meters = MeterTable.of(graph.meters(), self._meters, self.engine.meters, graph.nodes)
-        self.engine.swap(graph, self._params.slot_map, self._meters.slot_map)
-
-    def render(self) -> None:
-        """Render a quantum."""
-        self.engine.render(self._out)
-
-    def poison(self, name: str) -> None:
-        """Have a node put out what is not finite in the next quantum."""
-        plan = self.engine.renderer.newest_plan
-        assert plan is not None
-        processor = plan.layout.parts[name].processor
-        process = processor.process
-
-        def poisoned(ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
-            process(ins, outs, frame)
-            outs[0][3, 1] = np.nan
-            del processor.process
-
-        processor.process = poisoned  # type: ignore[method-assign]
+    processor.process = poisoned  # type: ignore[method-assign]
 
 
 def highest_peak(stage: Stage, quanta: int) -> int:
@@ -233,7 +191,7 @@ def edits(tracks: int, quantum: int) -> dict[str, int]:
                 raise RuntimeError(f"{name}: the handover takes longer than is measured")
             stage.engine.poll()
         for name in stage.graph.nodes:
-            stage.poison(name)
+            poison(stage, name)
             peaks[f"a fault of {name}"] = highest_peak(stage, 2 + 2000 // quantum)
             if [fault.node for fault in stage.engine.faults] != [name]:
                 raise RuntimeError(f"{name}: {list(stage.engine.faults)}")
