@@ -139,7 +139,7 @@ class Variant:
 class FlatDemand(Masking):
     """Asks the tracks that are not important for everything, always."""
 
-    def process(self, energy: Floats, peak: Samples, strength: float, max_cut_db: float) -> None:
+    def process(self, energy: Samples, peak: Samples, strength: float, max_cut_db: float) -> None:
         """Update `target_db`."""
         self.target_db[:] = np.where(self.importance < IMPORTANT, -max_cut_db, 0.0)[:, None]
 

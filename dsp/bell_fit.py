@@ -6,6 +6,7 @@ A bell is idle (depth 0) and may go anywhere, or it holds a band until it is idl
 import numpy as np
 import numpy.typing as npt
 
+from dsp.bark import BANDS
 from dsp.jit import device
 
 Samples = npt.NDArray[np.float32]
@@ -29,48 +30,58 @@ SWEEPS = 4
 ASIDE = 0.01
 """What a dB cut where none is wanted costs, as a share of what a dB costs that is missing where 6 are wanted."""
 FULL_DB = 6.0
+ROW = 32
+"""The bands of a track in a row: 25, and nothing behind them, so that a row is whole vectors."""
+
+F = np.float32
+ZERO, HALF, SNAP = F(0.0), F(0.5), F(SNAP_DB)
+AT_LEAST, PER_DB = F(ASIDE), F(1.0 / FULL_DB)
 
 
 @device
 def follow(
-    target_db: Samples, attack: float, release: float, onset_db: float, most_db: float, curve_db: Floats
+    target_db: Samples, attack: float, release: float, onset_db: float, most_db: float, curve_db: Samples
 ) -> float:
     """Move the wanted curve of one track one step towards the target; return its deepest band.
 
     A band that is at rest starts at `onset_db` and then follows all the way down, so nothing chatters. No band is
     above `most_db`.
     """
-    deepest = 0.0
-    for b in range(curve_db.shape[0]):
-        wish = -target_db[b]
-        if curve_db[b] == 0.0 and wish < onset_db:
-            continue
-        pole = attack if wish > curve_db[b] else release
-        moved = min(wish + pole * (curve_db[b] - wish), most_db)
-        curve_db[b] = 0.0 if moved < min(curve_db[b], SNAP_DB) else moved
+    rise, fall, onset, most = F(attack), F(release), F(onset_db), F(most_db)
+    for b in range(BANDS):
+        wish, curve = -target_db[b], curve_db[b]
+        pole = rise if wish > curve else fall
+        moved = wish + pole * (curve - wish)
+        moved = moved if moved < most else most
+        lowest = curve if curve < SNAP else SNAP
+        moved = ZERO if moved < lowest else moved
+        moved = moved if wish >= onset else ZERO if curve == ZERO else moved
+        curve_db[b] = moved
+    deepest = ZERO
+    for b in range(BANDS):
         deepest = max(deepest, curve_db[b])
-    return deepest
+    return float(deepest)
 
 
 @device
-def _spread_out(curve_db: Floats, places: Ints) -> int:
+def _spread_out(curve_db: Samples, places: Ints, passed: Samples) -> int:
     """Fill `places` with the bands where bells serve the curve best; return how many differ, in rising order.
 
     Each gets the middle of an equal part of the area under the curve. Bells one after the other at what is deepest
-    would crowd.
+    would crowd. `passed` is scratch.
     """
-    bands, bells = curve_db.shape[0], places.shape[0]
-    area = 0.0
-    for b in range(bands):
+    bells = places.shape[0]
+    area = ZERO
+    for b in range(BANDS):
         area += curve_db[b]
-    k, passed = 0, 0.0
-    for b in range(bands):
-        passed += curve_db[b]
-        while k < bells and passed >= area * (k + 0.5) / bells:
+        passed[b] = area
+    k = 0
+    for b in range(BANDS):
+        while k < bells and passed[b] >= area * (F(k) + HALF) / F(bells):
             places[k] = b
             k += 1
     for rest in range(k, bells):
-        places[rest] = bands - 1
+        places[rest] = BANDS - 1
     count = 1
     for k in range(1, bells):
         if places[k] > places[count - 1]:
@@ -80,16 +91,29 @@ def _spread_out(curve_db: Floats, places: Ints) -> int:
 
 
 @device
+def _dot(a: Samples, b: Samples, scratch: Samples) -> float:
+    """Return the sum of the products of two rows, folded in halves: the same bits whatever the width of a vector."""
+    for n in range(ROW // 2):
+        scratch[n] = a[n] * b[n] + a[n + ROW // 2] * b[n + ROW // 2]
+    for n in range(ROW // 4):
+        scratch[n] += scratch[n + ROW // 4]
+    for n in range(ROW // 8):
+        scratch[n] += scratch[n + ROW // 8]
+    return float((scratch[0] + scratch[2]) + (scratch[1] + scratch[3]))
+
+
+@device
 def fit(
-    curve_db: Floats,
+    curve_db: Samples,
     wished_db: float,
     bands: Ints,
     depth_db: Floats,
-    shapes: Floats,
+    shapes: Samples,
     deepest_db: float,
     wanted_db: Floats,
     products: Floats,
     places: Ints,
+    rows: Samples,
 ) -> bool:
     """Write into `wanted_db` the depth of each bell, 0 to `deepest_db`, giving idle bells a band.
 
@@ -97,8 +121,9 @@ def fit(
     descent, over the bells nearest to where they are best placed. Returns whether a place waits, for which neither
     a near bell nor an idle one is left, until one of the bells that were not chosen is idle.
 
-    Shapes    curve_db (25); bands, depth_db, wanted_db, places (K); shapes (25, 25): dB at centre c of a bell in band
-              b, as a share of its depth; products (K, K + 1) scratch
+    Shapes    curve_db (ROW), 0 behind the bands; bands, depth_db, wanted_db, places (K); shapes (25, ROW): dB at centre
+              c of a bell in band b, as a share of its depth, 0 behind the bands; products (K, K + 2) and rows
+              (2, ROW) scratch
     Units     dB, >= 0; `wished_db` is the largest of curve_db
     """
     bells = bands.shape[0]
@@ -107,7 +132,7 @@ def fit(
     if wished_db < DEAD_ZONE_DB:
         return False
     waiting = False
-    for n in range(_spread_out(curve_db, places)):
+    for n in range(_spread_out(curve_db, places, rows[0])):
         place, chosen, nearest = places[n], -1, NEAR
         for k in range(bells - 1, -1, -1):
             if depth_db[k] == 0.0 and wanted_db[k] == 0.0:
@@ -125,19 +150,18 @@ def fit(
             wanted_db[chosen] = STARTING_DB
         else:
             waiting = True
+    weighted, scratch = rows[0], rows[1]
     for k in range(bells):
         if wanted_db[k] > 0.0:
-            one, total = shapes[bands[k]], 0.0
-            for b in range(curve_db.shape[0]):
-                total += (ASIDE + curve_db[b] / FULL_DB) * one[b] * curve_db[b]
-            products[k, bells] = total
+            one = shapes[bands[k]]
+            for b in range(ROW):
+                weighted[b] = (AT_LEAST + curve_db[b] * PER_DB) * one[b]
+            products[k, bells] = _dot(weighted, curve_db, scratch)
             for m in range(k, bells):
                 if wanted_db[m] > 0.0:
-                    other, total = shapes[bands[m]], 0.0
-                    for b in range(curve_db.shape[0]):
-                        total += (ASIDE + curve_db[b] / FULL_DB) * one[b] * other[b]
-                    products[k, m] = total
-                    products[m, k] = total
+                    products[k, m] = _dot(weighted, shapes[bands[m]], scratch)
+                    products[m, k] = products[k, m]
+            products[k, bells + 1] = 1.0 / products[k, k]
     for _ in range(SWEEPS):
         for k in range(bells):
             if wanted_db[k] > 0.0:
@@ -145,7 +169,7 @@ def fit(
                 for m in range(bells):
                     if wanted_db[m] > 0.0 and m != k:
                         missing -= products[k, m] * wanted_db[m]
-                wanted_db[k] = min(max(missing / products[k, k], STARTING_DB), deepest_db)
+                wanted_db[k] = min(max(missing * products[k, bells + 1], STARTING_DB), deepest_db)
     for k in range(bells):
         if wanted_db[k] < DEAD_ZONE_DB:
             wanted_db[k] = 0.0

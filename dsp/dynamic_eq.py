@@ -11,17 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bark import BANDS, CENTRES_HZ
-from dsp.bell_fit import GREED, ONSET_DB, SNAP_DB, fit, follow
+from dsp.bell_fit import GREED, ONSET_DB, ROW, SNAP_DB, fit, follow
 from dsp.bells import AMOUNT, CHUNK, LANES, ROWS, SLOPE, A, B, H, S, filter_bells
 from dsp.jit import device, kernel
-from dsp.svf import bell, bell_covers, bell_shapes, permitted_share, scaled_section, scan_covers, scan_margin
+from dsp.memory import aligned
+from dsp.svf import (
+    bell,
+    bell_covers,
+    bell_shapes,
+    least_kept,
+    permitted_share,
+    scaled_section,
+    scan_covers,
+    scan_margin,
+)
+from dsp.vectors import WIDTH
 
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
-Tracks = tuple[Floats, Floats, Floats, Samples, Ints, Samples, Bytes, Samples, Ints]
+Tracks = tuple[Samples, Floats, Floats, Samples, Ints, Samples, Bytes, Samples, Ints]
 
 Q = 1.0
 AGILITY = 2
@@ -31,7 +42,7 @@ SHORTEST_S = 1e-6
 
 ZERO = np.float32(0.0)
 TRACKS = (
-    "Tuple((float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1], int64[:, ::1], float32[::1],"
+    "Tuple((float32[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1], int64[:, ::1], float32[::1],"
     " uint8[::1], float32[:, :, ::1], int64[::1]))"
 )
 
@@ -89,10 +100,10 @@ def _steer(
 
 
 @kernel(
-    "void(float32[:, ::1], float64, float64, float64, float64, float64, int64, float64[:, ::1], float64[:, ::1],"
-    " float32[:, ::1], int64[::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[:, ::1],"
+    "void(float32[:, ::1], float64, float64, float64, float64, float64, int64, float32[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], int64[::1], float64[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1],"
     " float64[:, ::1], float32[:, ::1], float32[:, :, ::1], int64[::1], uint8[::1], int64[::1], float64[:, ::1],"
-    " float64[:, ::1], float32[::1], float32[::1])"
+    " float64[:, ::1], float32[:, ::1], float32[::1], float32[::1])"
 )
 def steer_bells(
     target_db: Samples,
@@ -102,12 +113,12 @@ def steer_bells(
     attack: float,
     release: float,
     period_frames: int,
-    shapes: Floats,
-    centre_covers: Floats,
+    shapes: Samples,
+    centre_covers: Samples,
     covers: Samples,
     starts: Ints,
     coefs: Floats,
-    curve_db: Floats,
+    curve_db: Samples,
     held: Ints,
     depth_db: Floats,
     removed: Floats,
@@ -118,6 +129,7 @@ def steer_bells(
     places: Ints,
     products: Floats,
     scratch: Floats,
+    rows: Samples,
     kept: Samples,
     reduction_db: Samples,
 ) -> None:
@@ -127,11 +139,11 @@ def steer_bells(
     2. choose bells and depths for the curve (`dsp.bell_fit`) and scale them to the limit
     3. move the bells likewise, twice as fast, holding back growth that would pass the limit
 
-    Shapes    target_db, curve_db (T, 25); shapes, centre_covers (25, 25); covers (25, F), starts (25):
-              `scan_covers`; coefs (3, 25): `dsp.svf.scaled_section`; held, depth_db, removed, ends (T, K):
-              band of each bell, and its depth, u and amount at the end of the period; lanes, working as in
-              `filter_bells`; busy (T): 0 where all bells are idle; reduction_db (T); places (K), products (K, K + 1),
-              scratch (4, max(K, 25)), kept (F)
+    Shapes    target_db (T, 25); curve_db (T, ROW), shapes and centre_covers (25, ROW) and covers (25, F), F a multiple
+              of a vector's width, are 0 behind the bands and points; starts (25): `scan_covers`; coefs (3, 25):
+              `dsp.svf.scaled_section`; held, depth_db, removed, ends (T, K): band of each bell, and its depth, u and
+              amount at the end of the period; lanes, working as in `filter_bells`; busy (T): 0 where all bells are
+              idle; reduction_db (T); places (K), products (K, K + 2), scratch (3, K), rows (2, ROW), kept (WIDTH + K)
     Units     dB; target and reduction <= 0, curve and depth >= 0; limit and its `scan_margin` in nepers of
               power; attack and release are the one-pole factors of one period; amounts as in `filter_bells`
     State     curve_db, held, depth_db, removed, ends, lanes; a depth of 0 means idle; an idle bell starts from cleared
@@ -143,7 +155,7 @@ def steer_bells(
     tracks, bells = depth_db.shape
     fast_attack, fast_release = attack**AGILITY, release**AGILITY
     wanted, nothing, after = scratch[0, :bells], scratch[1, :bells], scratch[2, :bells]
-    power = scratch[3, : target_db.shape[1]]
+    left = kept[WIDTH : WIDTH + bells]
     deepest_db = limit * DB_PER_NEPER
     onset_db = min(ONSET_DB, deepest_db)
     working[:] = 0
@@ -159,6 +171,7 @@ def steer_bells(
             wanted,
             products,
             places,
+            rows,
         )
         needed = False
         for k in range(bells):
@@ -189,16 +202,11 @@ def steer_bells(
             wanted, depth_db[t], removed[t], held[t], limit, margin, fast_attack, fast_release, hurry,
             covers, starts, kept, nothing, after,
         )  # fmt: skip
-        for b in range(power.shape[0]):
-            power[b] = 1.0
         busy[t] = 1
         for k in range(bells):
-            start, end = ends[t, k], np.float32(0.0)
-            u, row = removed[t, k], centre_covers[held[t, k]]
-            if u > 0.0:
-                end = np.float32((1.0 - math.sqrt(1.0 - u)) / q * coefs[2, held[t, k]])
-                for b in range(power.shape[0]):
-                    power[b] *= 1.0 - u * row[b]
+            start, u = ends[t, k], removed[t, k]
+            end = np.float32((1.0 - math.sqrt(1.0 - u)) / q * coefs[2, held[t, k]]) if u > 0.0 else ZERO
+            left[k] = np.float32(u)
             slope = np.float32((end - start) / period_frames)
             for side in range(2):
                 block, lane = (side * tracks + t) // LANES, (side * tracks + t) % LANES
@@ -207,9 +215,7 @@ def steer_bells(
                 if start > ZERO or end > ZERO:
                     working[block] = max(working[block], k + 1)
             ends[t, k] = end
-        least = 1.0
-        for b in range(power.shape[0]):
-            least = min(least, power[b])
+        least = least_kept(left, held[t], centre_covers, 0, BANDS, kept)
         reduction_db[t] = DB_PER_NEPER * math.log(least)
 
 
@@ -236,7 +242,7 @@ def _idle(t: int, eq: Tracks) -> None:
     curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes, _ = eq
     reduction_db[t], busy[t] = ZERO, 0
     for b in range(BANDS):
-        curve_db[t, b] = 0.0
+        curve_db[t, b] = ZERO
     for k in range(held.shape[1]):
         depth_db[t, k], removed[t, k], ends[t, k], held[t, k] = 0.0, 0.0, ZERO, 0
         for side in range(2):
@@ -289,6 +295,13 @@ def idle_bells(bad: Flags, eq: Tracks) -> None:
             _idle(t, eq)
 
 
+def _in_rows(table: Floats, width: int) -> Samples:
+    """Return a table in single precision with rows of `width`, 0 behind what it has."""
+    rows = aligned((len(table), width))
+    rows[:, : table.shape[1]] = table
+    return rows
+
+
 class DynamicEq:
     """The bells of a bank of tracks.
 
@@ -302,24 +315,26 @@ class DynamicEq:
         self.period_frames = period_frames
         self.bells = bells
         self.q = q
-        self._shapes = bell_shapes(q, rate_hz)
-        self._centre_covers = bell_covers(q, rate_hz)
+        self._shapes = _in_rows(bell_shapes(q, rate_hz), ROW)
+        self._exact_covers = bell_covers(q, rate_hz)
+        self._centre_covers = _in_rows(self._exact_covers, ROW)
         covers, self._starts = scan_covers(q, rate_hz)
-        self._covers = covers.astype(np.float32)
+        self._covers = _in_rows(covers, math.ceil(covers.shape[1] / WIDTH) * WIDTH)
         self._coefs = np.array([scaled_section(*bell(hz, q, rate_hz)) for hz in CENTRES_HZ]).T.copy()
         # render thread only
         blocks = math.ceil(2 * tracks / LANES)
-        self._curve_db = np.zeros((tracks, BANDS))
+        self._curve_db = aligned((tracks, ROW))
         self._removed = np.zeros((tracks, bells))
         self._ends = np.zeros((tracks, bells), np.float32)
-        self._lanes = np.zeros((blocks, bells, ROWS * LANES), np.float32)
+        self._lanes = aligned((blocks, bells, ROWS * LANES))
         self._working = np.zeros(blocks, np.int64)
         self._busy = np.zeros(tracks, np.uint8)
-        self._z = np.zeros((CHUNK, LANES), np.float32)
+        self._z = aligned((2, CHUNK, LANES))
         self._places = np.zeros(bells, np.int64)
-        self._products = np.zeros((bells, bells + 1))
-        self._scratch = np.zeros((4, max(bells, BANDS)))
-        self._kept = np.zeros(self._covers.shape[1], np.float32)
+        self._products = np.zeros((bells, bells + 2))
+        self._scratch = np.zeros((3, bells))
+        self._rows = aligned((2, ROW))
+        self._kept = aligned((WIDTH + bells,))
         self._limit_db = self._limit = self._margin = 0.0
         # shared, read only outside
         self.band = np.zeros((tracks, bells), np.int64)
@@ -342,7 +357,7 @@ class DynamicEq:
 
     def read_kept(self, kept: Floats) -> None:
         """Write into float64[25, T] the share of the power that is left at the band centres at that time."""
-        multiply_kept(self.band, self._removed, self._centre_covers, kept)
+        multiply_kept(self.band, self._removed, self._exact_covers, kept)
 
     def steer(self, target_db: Samples, limit_db: float, attack_s: float, release_s: float) -> None:
         """Set the ramps of the control period that begins, towards `target_db`, together within `limit_db`.
@@ -377,6 +392,7 @@ class DynamicEq:
             self._places,
             self._products,
             self._scratch,
+            self._rows,
             self._kept,
             self.reduction_db,
         )

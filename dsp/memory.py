@@ -1,7 +1,10 @@
-"""Memory inside kernels: arrays over an address, and the order in which others see what is read and written."""
+"""Memory for kernels: arrays over an address, or at a cache line, and the order in which others see what is written."""
 
+import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -25,3 +28,19 @@ def fence(typing_context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+ALIGNMENT_BYTES = 64
+"""A line of the cache, and the widest vector there is."""
+
+
+def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    """Return zeros of `shape`, C-contiguous, that begin at a cache line.
+
+    numpy's own begin anywhere at a multiple of 16 bytes; a load of a vector that lies across two lines takes twice as
+    long, and the kernels do little else but load.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)

@@ -4,21 +4,27 @@ One step, with a = 1 / (1 + g (g + k)):
     v3 = x - s2;  v1 = a (s1 + g v3);  v2 = s2 + g v1;  s1 = 2 v1 - s1;  s2 = 2 v2 - s2
 v1 is the band-pass with peak gain 1 / k: s / (s^2 + k s + 1) in the warped variable s = j tan(pi f / fs) / g.
 
-The kernels run the same section with its variables scaled, w = v1 / (a g) and h = s1 / (2 a g), which takes 6
+The bells run the same section with its variables scaled, w = v1 / (a g) and h = s1 / (2 a g), which takes 6
 operations instead of 10; with A = 2 a and B = 2 a g^2 (`scaled_section`):
     w = x - s2 + A h;  h = w - h;  s2 = s2 + B w
+
+The bank, which is not listened to, runs its direct form, 2 multiply-adds that follow each other at once
+(`direct_section`), and only where the poles are far enough from 1 for float32:
+    w = x - x'' + c1 w' + c2 w''
 
 Source    Zavalishin, The Art of VA Filter Design, ch. 4; Simper 2013, "Linear trapezoidal integrated SVF".
 """
 
 import cmath
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dsp.bark import BANDS, CENTRES_HZ, TOP_EDGE
 from dsp.jit import device
+from dsp.vectors import WIDTH, load, splat, store, within
 
 Complexes = npt.NDArray[np.complex128]
 Floats = npt.NDArray[np.float64]
@@ -33,7 +39,7 @@ CLOSE = 0.998
 """Share of the limit, in nepers, at which the search for it ends: at most 0.012 dB is given away."""
 ROUNDING = 4e-6
 """More than what the scan in float32 can be wrong by, in nepers, with up to 8 bells of at most 6 dB."""
-ONE = np.float32(1.0)
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
 def feedback(g: float, k: float) -> float:
@@ -45,6 +51,12 @@ def scaled_section(g: float, k: float) -> tuple[float, float, float]:
     """Return (A, B, scale) of the scaled section; scale is a g, so that v1 = scale w."""
     a = feedback(g, k)
     return 2.0 * a, 2.0 * a * g * g, a * g
+
+
+def direct_section(g: float, k: float) -> tuple[float, float, float]:
+    """Return (c1, c2, scale) of the direct form of the section; scale is a g, so that v1 = scale w."""
+    a = feedback(g, k)
+    return 2.0 * a * (1.0 - g * g), -a * (1.0 - k * g + g * g), a * g
 
 
 def bandpass_sections(
@@ -144,50 +156,60 @@ def scan_margin(q: float, limit: float) -> float:
 
 
 @device
-def _smallest(values: Samples) -> float:
-    """Return the smallest of `values`, at most 1, overwritten; folded in halves, which the vector unit does at once."""
-    count = values.shape[0]
-    while count > 4:
-        half = (count + 1) // 2
-        near, far = values[: count - half], values[half:count]
-        for p in range(count - half):
-            near[p] = near[p] if near[p] < far[p] else far[p]
-        count = half
-    least = 1.0
-    for p in range(count):
-        least = min(least, values[p])
-    return least
+def least_kept(
+    removed: Samples, bands: Ints, covers: Samples, first: Any, last: Any, scratch: Samples
+) -> float:
+    """Return the least share of the power, at most 1, that bells in series leave at the points `first` to `last`.
+
+    Shapes    removed, bands (K): u and band of each bell; covers (25, a multiple of WIDTH): `cover` at every point, 0
+              where there is none; scratch (WIDTH). A few points more than asked for are looked at.
+    """
+    one = splat(ONE)
+    least = one
+    for at in range(first // WIDTH * WIDTH, last, WIDTH):
+        kept = one
+        for k in range(removed.shape[0]):
+            kept = kept * (one - splat(removed[k]) * load(covers[bands[k]], at))
+        least = within(kept, least, kept, least)
+    store(scratch, 0, least)
+    found = scratch[0]
+    for lane in range(1, WIDTH):
+        found = min(found, scratch[lane])
+    return float(found)
 
 
 @device
 def deepest_cut(
-    u: Floats, v: Floats, mix: float, bands: Ints, margin: float, covers: Samples, starts: Ints, kept: Samples
+    u: Floats,
+    v: Floats,
+    mix: float,
+    bands: Ints,
+    margin: float,
+    covers: Samples,
+    starts: Ints,
+    scratch: Samples,
 ) -> float:
     """Return a bound, in nepers of power, of the deepest cut by bells u + mix (v - u) at any frequency.
 
-    The deepest point lies between the lowest and the highest bell in use, since outside every cover falls.
+    The deepest point lies between the lowest and the highest bell in use, since outside every cover falls. `scratch`
+    is float32[WIDTH + K].
     """
     low, high = covers.shape[0], -1
     together = 1.0
+    removed = scratch[WIDTH : WIDTH + u.shape[0]]
     for k in range(u.shape[0]):
+        removed[k] = ZERO
         if v[k] > 0.0:
             low, high = min(low, bands[k]), max(high, bands[k])
-            together *= 1.0 - (u[k] + mix * (v[k] - u[k]))
+            one = u[k] + mix * (v[k] - u[k])
+            together *= 1.0 - one
+            removed[k] = np.float32(one)
     if low >= high:
         return -math.log(together)
     if together == 1.0:
         return margin + ROUNDING
-    first, last = starts[low], starts[high] + 1
-    scan = kept[: last - first]
-    for p in range(last - first):
-        scan[p] = ONE
-    for k in range(u.shape[0]):
-        if v[k] > 0.0:
-            removed = np.float32(u[k] + mix * (v[k] - u[k]))
-            row = covers[bands[k], first:last]
-            for p in range(last - first):
-                scan[p] *= ONE - removed * row[p]
-    return margin + ROUNDING - math.log(_smallest(scan))
+    least = least_kept(removed, bands, covers, starts[low], starts[high] + 1, scratch)
+    return margin + ROUNDING - math.log(least)
 
 
 @device
@@ -199,7 +221,7 @@ def permitted_share(
     margin: float,
     covers: Samples,
     starts: Ints,
-    kept: Samples,
+    scratch: Samples,
 ) -> float:
     """Return how far, 0..1, all bells may go from u towards v >= u with no cut deeper than `limit` nepers.
 
@@ -211,12 +233,12 @@ def permitted_share(
         together *= 1.0 - v[k]
     if -math.log(together) <= limit:
         return 1.0
-    end = deepest_cut(u, v, 1.0, bands, margin, covers, starts, kept)
+    end = deepest_cut(u, v, 1.0, bands, margin, covers, starts, scratch)
     if end <= limit:
         return 1.0
     share = 0.0
     for _ in range(REFINEMENTS):
-        here = deepest_cut(u, v, share, bands, margin, covers, starts, kept)
+        here = deepest_cut(u, v, share, bands, margin, covers, starts, scratch)
         if here >= CLOSE * limit:
             return share
         share += (1.0 - share) * (limit - here) / (end - here)

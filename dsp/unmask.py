@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bank import BarkBank
+from dsp.bank_design import decimation
 from dsp.bark import BANDS
 from dsp.bells import LIMIT, ZERO
 from dsp.dynamic_eq import DynamicEq, Q
@@ -19,7 +20,7 @@ Flags = npt.NDArray[np.bool_]
 
 MAX_CUT_DB = 6.0
 PERIOD_S = 256 / 48000
-"""Control period: energies are read and bells steered at every multiple of it, whatever the quantum."""
+"""Control period, about: energies are read and bells steered at every multiple of it, whatever the quantum."""
 SHOWN_PERIODS = 16
 """What there is to see is shown every 16 periods, 85 ms."""
 DELTA_RAMP_S = 0.02
@@ -59,6 +60,12 @@ def is_mapping(mapping: Ints, old_tracks: int) -> bool:
     return fits
 
 
+def control_period_frames(rate_hz: int) -> int:
+    """Return the frames of a control period: what is nearest to 5.33 ms in samples of the bank's lowest rate."""
+    factor = decimation(rate_hz)
+    return max(1, round(PERIOD_S * rate_hz / factor)) * factor
+
+
 class Unmask:
     """Unmasking of T stereo tracks: 25 band energies, demand by importance, up to K bells per track.
 
@@ -90,7 +97,7 @@ class Unmask:
         self.rate_hz = rate_hz
         self.quantum_frames = quantum_frames
         self.bells = bells
-        self.period_frames = max(1, round(PERIOD_S * rate_hz))
+        self.period_frames = control_period_frames(rate_hz)
         # render thread only
         self._bank = BarkBank(tracks, rate_hz, self.period_frames)
         self._masking = Masking(tracks) if masking is None else masking
@@ -115,7 +122,7 @@ class Unmask:
         self.delta = 0.0
         """1 plays what is taken away instead of what is left, 0 (below 0.5) does not; ramped, but for the start."""
         self.energy = self._bank.energy
-        """float64[25, T], mean square of each track's mono sum per band, smoothed."""
+        """float32[25, T], mean square of each track's mono sum per band, smoothed."""
         self.target_db = self._masking.target_db
         """float32[T, 25], dB, <= 0: the cut asked for, per band."""
         self.reduction_db = self._eq.reduction_db

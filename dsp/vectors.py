@@ -116,6 +116,37 @@ def _where(typing: Any, which: Any, a: Any, b: Any) -> Any:
     return VECTOR(VECTOR, VECTOR, VECTOR), generate
 
 
+def _negated(typing: Any, a: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fneg(*arguments)
+
+    return VECTOR(VECTOR), generate
+
+
+def _magnitude(typing: Any, a: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        form = ir.FunctionType(FLOATS, [FLOATS])
+        name = f"llvm.fabs.v{WIDTH}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, form, name), arguments)
+
+    return VECTOR(VECTOR), generate
+
+
+def _larger(typing: Any, a: Any, b: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return VECTOR(VECTOR, VECTOR), generate
+
+
+def _within(typing: Any, size: Any, limit: Any, a: Any, b: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        size, limit, a, b = arguments
+        return builder.select(builder.fcmp_ordered("<=", size, limit), a, b)
+
+    return VECTOR(VECTOR, VECTOR, VECTOR, VECTOR), generate
+
+
 def _operation(name: str) -> Any:
     def typed(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -126,7 +157,7 @@ def _operation(name: str) -> Any:
     return intrinsic(typed)
 
 
-_sum, _difference = _operation("fadd"), _operation("fsub")
+_sum, _difference, _product = _operation("fadd"), _operation("fsub"), _operation("fmul")
 
 
 def _let(operation: Any, intrinsic_operation: Any) -> None:
@@ -143,6 +174,7 @@ def _let(operation: Any, intrinsic_operation: Any) -> None:
 
 _let(operator.add, _sum)
 _let(operator.sub, _difference)
+_let(operator.mul, _product)
 
 load: Callable[[Samples, int], Vector] = cast(Any, intrinsic(_load))
 """load(row, at): the `WIDTH` samples of a contiguous row from index `at` on; nobody checks that they are there."""
@@ -156,6 +188,14 @@ reread: Callable[[], None] = cast(Any, intrinsic(_reread))
 """reread(): what the code behind it reads it reads anew, and does not keep in registers it has too few of."""
 where: Callable[[Vector, Vector, Vector], Vector] = cast(Any, intrinsic(_where))
 """where(which, a, b): a in lanes in which `which` is not 0, else b."""
+negated: Callable[[Vector], Vector] = cast(Any, intrinsic(_negated))
+"""negated(a): -a, which costs nothing as a factor of fma."""
+magnitude: Callable[[Vector], Vector] = cast(Any, intrinsic(_magnitude))
+"""magnitude(a): |a|."""
+larger: Callable[[Vector, Vector], Vector] = cast(Any, intrinsic(_larger))
+"""larger(a, b): a where a > b, else b, also where one of them is no number."""
+within: Callable[[Vector, Vector, Vector, Vector], Vector] = cast(Any, intrinsic(_within))
+"""within(size, limit, a, b): a where size <= limit, else b, also where one of them is no number."""
 
 if config.DISABLE_JIT:
 
@@ -168,3 +208,7 @@ if config.DISABLE_JIT:
     fma = lambda a, b, c: a * b + c  # noqa: E731
     where = lambda which, a, b: np.where(which != 0, a, b)  # noqa: E731
     reread = lambda: None  # noqa: E731
+    negated = np.negative
+    magnitude = np.abs
+    larger = lambda a, b: np.where(a > b, a, b)  # noqa: E731
+    within = lambda size, limit, a, b: np.where(size <= limit, a, b)  # noqa: E731

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from dsp.bank import ENERGY_FLOOR, NOISE_BANDWIDTH, SUM, BarkBank
+from dsp.bank import ENERGY_FLOOR, BarkBank
+from dsp.bank_design import NOISE_BANDWIDTH, design_bank
+from dsp.bank_filters import BLOCK, ROWS, SUM
 from dsp.bark import BANDS, CENTRES_HZ, EDGES_HZ, WIDTHS_HZ, time_constants_s
 from dsp.svf import bandpass_response
 from dsp.vectors import WIDTH
@@ -44,22 +46,71 @@ def test_designed_band_is_not_a_butterworth(rate_hz: int) -> None:
         assert np.max(np.abs(bandpass_response(low, high, frequency_hz, rate_hz) - truth)) < 1e-9
 
 
+def filtered_by_scipy(x: Samples, band: int, rate_hz: int) -> npt.NDArray[np.float64]:
+    """Return band `band` of (frames, T) x in float64: a low one as it is at its own rate, behind the low-pass."""
+    design, y = design_bank(rate_hz), x.astype(np.float64)
+    own_hz = float(rate_hz)
+    if band < design.low:
+        y = signal.lfilter(design.lowpass, 1.0, y, axis=0)[design.decimation - 1 :: design.decimation]
+        own_hz /= design.decimation
+        y /= np.abs(signal.freqz(design.lowpass, 1.0, worN=[CENTRES_HZ[band]], fs=rate_hz)[1])
+    sos = signal.butter(2, EDGES_HZ[band : band + 2], "bandpass", fs=own_hz, output="sos")
+    return np.asarray(signal.sosfilt(sos, y, axis=0), dtype=np.float64)
+
+
+def smoothed(filtered: npt.NDArray[np.float64], band: int, periods: int, period_s: float) -> list[Samples]:
+    """Return the smoothed energies of a band after every period."""
+    a, truth, history = np.exp(-period_s / time_constants_s()[band]), 0.0, []
+    for part in np.split(filtered, periods):
+        truth = a * truth + (1 - a) * np.mean(part**2, axis=0) / NOISE_BANDWIDTH
+        history.append(truth)
+    return history
+
+
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 @pytest.mark.parametrize("tracks", [1, 3])
 def test_float32_bank_strays_from_float64(rate_hz: int, tracks: int) -> None:
-    """Energies after 40 periods of 96 equal scipy in float64, smoothed by hand, to 1e-4."""
+    """Energies after 40 periods of 96 equal scipy in float64, at the bands' rates, smoothed by hand, to 1e-4."""
     x = noise(40 * 96, tracks)
     bank = BarkBank(tracks, rate_hz, 96)
     energy = run(bank, x, 96)[-1]
     for band in range(BANDS):
-        edges = EDGES_HZ[band : band + 2]
-        sos = signal.butter(2, edges, "bandpass", fs=rate_hz, output="sos")
-        filtered = signal.sosfilt(sos, x[:, :tracks].astype(np.float64), axis=0)
-        a = np.exp(-96 / (rate_hz * time_constants_s()[band]))
-        truth = np.zeros(tracks)
-        for quantum in np.split(filtered, 40):
-            truth = a * truth + (1 - a) * np.mean(quantum**2, axis=0) / NOISE_BANDWIDTH
-        assert energy[band] == pytest.approx(truth, rel=1e-4)
+        filtered = filtered_by_scipy(x[:, :tracks], band, rate_hz)
+        assert energy[band] == pytest.approx(smoothed(filtered, band, 40, 96 / rate_hz)[-1], rel=1e-4)
+
+
+@pytest.mark.parametrize("rate_hz", [11025, 16000, 22050, 32000, *RATES_HZ, 192000])
+def test_lower_rate_is_heard(rate_hz: int) -> None:
+    """Means over 4 s of noise are those of Butterworth band-passes at the full rate to 0.06 dB, at every rate."""
+    design = design_bank(rate_hz)
+    period = 8 * design.decimation
+    x = noise(4 * rate_hz // period * period, 1)
+    measured = run(BarkBank(1, rate_hz, period), x, period).mean(axis=0)[:, 0]
+    assert design.low >= 8
+    for band in range(design.low):
+        sos = signal.butter(2, EDGES_HZ[band : band + 2], "bandpass", fs=rate_hz, output="sos")
+        filtered = signal.sosfilt(sos, x[:, :1].astype(np.float64), axis=0)
+        truth = np.mean(smoothed(filtered, band, len(x) // period, period / rate_hz))
+        assert 10 * np.log10(measured[band] / truth) == pytest.approx(0.0, abs=0.06)
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_high_tone_folds_into_a_low_band(rate_hz: int) -> None:
+    """A tone that a lower rate would fold onto a low band's centre reads 75 dB below itself there (60 from 800 Hz)."""
+    design = design_bank(rate_hz)
+    period = 32 * design.decimation
+    for band in range(design.low):
+        tone_hz = rate_hz / design.decimation - CENTRES_HZ[band]
+        one = np.sin(2 * np.pi * tone_hz * np.arange(200 * period) / rate_hz).astype(np.float32)
+        x = np.column_stack([one, one])
+        energy = run(BarkBank(1, rate_hz, period), x, period)[-1, band, 0]
+        assert 10 * np.log10(energy / 0.5) < (-75.0 if CENTRES_HZ[band] < 800.0 else -60.0)
+
+
+def test_period_that_splits_a_low_sample_is_accepted() -> None:
+    """At 48 kHz a control period of 100 frames, no multiple of 8, is refused."""
+    with pytest.raises(ValueError, match="multiple of 8"):
+        BarkBank(1, 48000, 100)
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
@@ -166,13 +217,10 @@ def test_resting_loses_sound() -> None:
     assert {0, 20} <= awake
     assert len(awake) > 10
     for band in range(bank.usable):
-        sos = signal.butter(2, EDGES_HZ[band : band + 2], "bandpass", fs=rate_hz, output="sos")
-        filtered = signal.sosfilt(sos, x[:, :20].astype(np.float64), axis=0)
-        a = np.exp(-period / (rate_hz * time_constants_s()[band]))
-        truth = np.zeros(20)
-        for measured, part in zip(history, np.split(filtered, len(x) // period), strict=True):
-            truth = a * truth + (1 - a) * np.mean(part**2, axis=0) / NOISE_BANDWIDTH
-            assert measured[band] == pytest.approx(truth, rel=1e-4, abs=1e-19)
+        filtered = filtered_by_scipy(x[:, :20], band, rate_hz)
+        truth = smoothed(filtered, band, len(x) // period, period / rate_hz)
+        for measured, expected in zip(history, truth, strict=True):
+            assert measured[band] == pytest.approx(expected, rel=1e-4, abs=1e-19)
 
 
 def test_silent_tracks_are_filtered() -> None:
@@ -187,9 +235,9 @@ def test_silent_tracks_are_filtered() -> None:
     run(bank, x, 480)
     assert bank.awake == 8
     assert np.array_equal(bank._track[:8], few)
-    states = bank._lanes.reshape(-1, BANDS, SUM + 1, WIDTH).transpose(1, 2, 0, 3).reshape(BANDS, SUM + 1, 128)
-    assert np.all(states[:, :SUM, :8] != 0.0)
-    assert not np.any(states[:, :, 8:])
+    states = bank._lanes.reshape(-1, BLOCK // WIDTH, WIDTH).transpose(1, 0, 2).reshape(-1, 128)
+    assert np.all(states[: BANDS * ROWS].reshape(BANDS, ROWS, 128)[:, :SUM, :8] != 0.0)
+    assert not np.any(states[:, 8:])
     run(bank, noise(480, 128), 480)
     assert bank.awake == 128
     assert np.array_equal(bank._track, np.arange(128))
@@ -263,7 +311,7 @@ def test_adopted_tracks_differ_from_their_own_past(passed: int) -> None:
 def poison(bank: BarkBank, track: int) -> None:
     """Make the filter states of one track, which is awake, no numbers."""
     slot = bank._slot[track]
-    bank._lanes.reshape(-1, BANDS, SUM + 1, WIDTH)[slot // WIDTH, :, :, slot % WIDTH] = np.nan
+    bank._lanes.reshape(-1, BLOCK // WIDTH, WIDTH)[slot // WIDTH, : BANDS * ROWS, slot % WIDTH] = np.nan
 
 
 @pytest.mark.parametrize("passed", [0, 100, 255])
@@ -389,7 +437,7 @@ def test_silence_leaves_denormal_states() -> None:
     run(bank, noise(4800, 2), 480)
     for _ in range(80):
         bank.filter(np.zeros((480, 4), np.float32), 0)
-        lanes = bank._lanes.reshape(BANDS, SUM + 1, WIDTH)
+        lanes = bank._lanes.reshape(-1, WIDTH)[: BANDS * ROWS].reshape(BANDS, ROWS, WIDTH)
         present = lanes[:, SUM, :2] * (bank._weight / (1 - bank._decay))[:, None]
         bank.smooth()
         state = np.abs(bank._lanes)

@@ -27,7 +27,7 @@ def random_bells(width: int, bells: int, seed: int) -> Samples:
 def filtered(x: Samples, lanes: Samples, working: Ints, *parts: int) -> tuple[Samples, Samples]:
     """Return (y, lanes after it) of a period in parts that end at the given frames."""
     flat = lanes.reshape(*lanes.shape[:2], -1).copy()
-    y, z = np.full_like(x, np.nan), np.zeros((CHUNK, LANES), np.float32)
+    y, z = np.full_like(x, np.nan), np.zeros((2, CHUNK, LANES), np.float32)
     for start, stop in zip((0, *parts), (*parts, len(x)), strict=True):
         filter_bells(x[start:stop], y[start:stop], start, flat, working, z)
     return y, flat

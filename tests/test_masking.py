@@ -24,7 +24,7 @@ def targets(
     masking, peaks = Masking(energy.shape[1]), np.full(energy.shape[1], peak, np.float32)
     peaks[0] = 1.0
     masking.importance[:] = importance
-    masking.process(np.ascontiguousarray(energy), peaks, strength, cut_db)
+    masking.process(np.ascontiguousarray(energy, np.float32), peaks, strength, cut_db)
     return masking.target_db.astype(np.float64)
 
 
@@ -60,18 +60,18 @@ def twin(energy: Floats, importance: Floats, strength: float, cut_db: float) -> 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_suffix_sums_differ_from_all_pairs(seed: int) -> None:
-    """Targets equal those of the double loop to 1e-6 dB (shown in float32: relative 1e-6), ties included."""
+    """Targets equal those of the double loop in double precision to 2e-5 dB or 1e-5 of themselves, ties included."""
     rng = np.random.default_rng(seed)
     importance = np.round(rng.uniform(0, 1, 11), 1)
     energy = scene(11, seed)
     truth = twin(energy, importance, 0.7, 5.0)
-    assert targets(energy, importance, 0.7, 5.0) == pytest.approx(truth, rel=1e-6, abs=1e-6)
+    assert targets(energy, importance, 0.7, 5.0) == pytest.approx(truth, rel=1e-5, abs=2e-5)
     assert truth.min() < -1.0
 
 
 @given(st.floats(1e-20, 1e12))
 def test_fast_logarithm_is_coarse(ratio: float) -> None:
-    """Two tracks of one band each: the edges of the need, computed with it, are right to 1e-9 of a demand."""
+    """Two tracks of one band each: targets, with the edges of the need computed with it, are right to 1e-6 of them."""
     energy = np.full((BANDS, 2), 1e-20)
     energy[8] = 1e-3, np.clip(1e-3 * ratio, 1e-20, 1e6)
     truth = twin(energy, np.array([1.0, 0.0]), 0.01, 6.0)
@@ -165,7 +165,7 @@ def test_bad_importance_spoils_the_others() -> None:
     """Not a number counts as 0, values outside 0..1 are clipped, and all targets stay finite."""
     masking = Masking(4)
     masking.importance[:] = [np.nan, 7.0, -3.0, np.inf]
-    masking.process(scene(4, 8), np.ones(4, np.float32), 1.0, 6.0)
+    masking.process(scene(4, 8).astype(np.float32), np.ones(4, np.float32), 1.0, 6.0)
     assert np.all(np.isfinite(masking.target_db))
 
 
@@ -173,13 +173,13 @@ def test_ended_track_is_defended() -> None:
     """Below -97 dBFS, the peak of the faintest audible sine, a track asks for nothing but is asked, the more so."""
     masking, energy = Masking(3), scene(3, 9, low_db=-40.0)
     masking.importance[:] = [1.0, 0.5, 0.0]
-    masking.process(energy, np.array([1.0, 1.4e-5, 1.0], np.float32), 1.0, 6.0)
+    masking.process(energy.astype(np.float32), np.array([1.0, 1.4e-5, 1.0], np.float32), 1.0, 6.0)
     ended = masking.target_db.copy()
-    masking.process(energy, np.array([1.0, 1.5e-5, 1.0], np.float32), 1.0, 6.0)
+    masking.process(energy.astype(np.float32), np.array([1.0, 1.5e-5, 1.0], np.float32), 1.0, 6.0)
     assert np.all(ended[1] <= masking.target_db[1])
     assert ended[1].min() < -0.1
     assert np.any(ended[2] > masking.target_db[2])
-    masking.process(energy, np.array([1e-5, 1e-5, 1.0], np.float32), 1.0, 6.0)
+    masking.process(energy.astype(np.float32), np.array([1e-5, 1e-5, 1.0], np.float32), 1.0, 6.0)
     assert np.all(masking.target_db == 0.0)
 
 
@@ -187,10 +187,10 @@ def test_track_that_never_yields_is_cut() -> None:
     """Its targets are exactly 0, those of the others what they were."""
     masking, energy = Masking(5), scene(5, 10, low_db=-60.0)
     masking.importance[:] = np.linspace(0, 1, 5)
-    masking.process(energy, np.ones(5, np.float32), 1.0, 6.0)
+    masking.process(energy.astype(np.float32), np.ones(5, np.float32), 1.0, 6.0)
     before = masking.target_db.copy()
     masking.yielding[1] = NEVER
-    masking.process(energy, np.ones(5, np.float32), 1.0, 6.0)
+    masking.process(energy.astype(np.float32), np.ones(5, np.float32), 1.0, 6.0)
     assert before[1].min() < -0.1
     assert np.all(masking.target_db[1] == 0.0)
     assert np.array_equal(np.delete(masking.target_db, 1, 0), np.delete(before, 1, 0))
@@ -201,7 +201,7 @@ def test_track_that_always_yields_does_not() -> None:
     masking, energy = Masking(4), scene(4, 11, low_db=-40.0)
     masking.importance[:] = [1.0, 0.2, 0.5, 0.0]
     masking.yielding[0] = ALWAYS
-    masking.process(energy, np.ones(4, np.float32), 0.3, 600.0)
+    masking.process(energy.astype(np.float32), np.ones(4, np.float32), 0.3, 600.0)
     expected = targets(energy, [0.0, 1.0, 1.0, 1.0], 0.3, 600.0)[0] / 1.02
     assert expected.min() < -0.5
     assert masking.target_db[0] == pytest.approx(expected, rel=1e-5, abs=1e-6)
@@ -214,8 +214,8 @@ def test_targets_remember_an_earlier_order(seed: int) -> None:
     masking, energy = Masking(17), scene(17, seed, low_db=-60.0)
     for _ in range(5):
         masking.importance[:] = np.round(rng.uniform(0, 1, 17), 1)
-        masking.process(energy, np.ones(17, np.float32), 1.0, 6.0)
+        masking.process(energy.astype(np.float32), np.ones(17, np.float32), 1.0, 6.0)
     fresh = Masking(17)
     fresh.importance[:] = masking.importance
-    fresh.process(energy, np.ones(17, np.float32), 1.0, 6.0)
+    fresh.process(energy.astype(np.float32), np.ones(17, np.float32), 1.0, 6.0)
     assert np.array_equal(masking.target_db, fresh.target_db)

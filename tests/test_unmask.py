@@ -258,10 +258,11 @@ def test_adopted_stage_loses_the_grid(frames: int) -> None:
 
 @pytest.mark.parametrize("rate_hz", [8000, 22050, *RATES_HZ, 192000])
 def test_control_runs_off_the_grid(rate_hz: int) -> None:
-    """Cuts change every round(rate / 187.5) frames and at no other frame."""
+    """Cuts change every 5.33 ms, in whole units of 1 to 32 frames (a power of 2), and at no other frame."""
     unmask, x = Unmask(2, rate_hz, 1), clash(rate_hz, 0.2)
     unmask.importance[:] = [0.9, 0.2]
-    period = round(256 * rate_hz / 48000)
+    unit = 2 ** int(np.log2(rate_hz / 5000))  # the bank's lowest rate is 5 to 10 kHz
+    period = unit * round(256 * rate_hz / 48000 / unit)
     depths = []
     for frame in range(min(len(x), 20 * period)):
         unmask.process(x[frame : frame + 1], np.empty((1, 4), np.float32))

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from dsp.bank_filters import BLOCK
+from dsp.bank_filters import ROWS as BANK_ROWS
 from dsp.bark import BANDS
 from dsp.bells import LANES, ROWS, H
 from dsp.unmask import Unmask
@@ -64,7 +66,9 @@ def poison(stage: Unmask, track: int, sides: tuple[int, ...]) -> None:
         bells = stage._eq._lanes.reshape(-1, stage.bells, ROWS, LANES)
         bells[lane // LANES, :, H // LANES :, lane % LANES] = np.nan
     slot = stage._bank._slot[track]
-    stage._bank._lanes.reshape(-1, BANDS, 5, WIDTH)[slot // WIDTH, :, :, slot % WIDTH] = np.nan
+    stage._bank._lanes.reshape(-1, BLOCK // WIDTH, WIDTH)[
+        slot // WIDTH, : BANDS * BANK_ROWS, slot % WIDTH
+    ] = np.nan
 
 
 @pytest.mark.parametrize("sides", [(0,), (1,), (0, 1)])
