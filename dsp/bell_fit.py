@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dsp.bark import BANDS
 from dsp.jit import device
+from dsp.vectors import WIDTH, load, total
 
 Samples = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -91,15 +92,18 @@ def _spread_out(curve_db: Samples, places: Ints, passed: Samples) -> int:
 
 
 @device
-def _dot(a: Samples, b: Samples, scratch: Samples) -> float:
+def _dot(a: Samples, b: Samples) -> float:
     """Return the sum of the products of two rows, folded in halves: the same bits whatever the width of a vector."""
-    for n in range(ROW // 2):
-        scratch[n] = a[n] * b[n] + a[n + ROW // 2] * b[n + ROW // 2]
-    for n in range(ROW // 4):
-        scratch[n] += scratch[n + ROW // 4]
-    for n in range(ROW // 8):
-        scratch[n] += scratch[n + ROW // 8]
-    return float((scratch[0] + scratch[2]) + (scratch[1] + scratch[3]))
+    if WIDTH == ROW // 2:
+        return float(total(load(a, 0) * load(b, 0) + load(a, 16) * load(b, 16)))
+    if WIDTH == ROW // 4:
+        near = load(a, 0) * load(b, 0) + load(a, 16) * load(b, 16)
+        return float(total(near + (load(a, 8) * load(b, 8) + load(a, 24) * load(b, 24))))
+    first = load(a, 0) * load(b, 0) + load(a, 16) * load(b, 16)
+    second = load(a, 4) * load(b, 4) + load(a, 20) * load(b, 20)
+    third = load(a, 8) * load(b, 8) + load(a, 24) * load(b, 24)
+    fourth = load(a, 12) * load(b, 12) + load(a, 28) * load(b, 28)
+    return float(total((first + third) + (second + fourth)))
 
 
 @device
@@ -123,7 +127,7 @@ def fit(
 
     Shapes    curve_db (ROW), 0 behind the bands; bands, depth_db, wanted_db, places (K); shapes (25, ROW): dB at centre
               c of a bell in band b, as a share of its depth, 0 behind the bands; products (K, K + 2) and rows
-              (2, ROW) scratch
+              (1, ROW) scratch
     Units     dB, >= 0; `wished_db` is the largest of curve_db
     """
     bells = bands.shape[0]
@@ -150,16 +154,16 @@ def fit(
             wanted_db[chosen] = STARTING_DB
         else:
             waiting = True
-    weighted, scratch = rows[0], rows[1]
+    weighted = rows[0]
     for k in range(bells):
         if wanted_db[k] > 0.0:
             one = shapes[bands[k]]
             for b in range(ROW):
                 weighted[b] = (AT_LEAST + curve_db[b] * PER_DB) * one[b]
-            products[k, bells] = _dot(weighted, curve_db, scratch)
+            products[k, bells] = _dot(weighted, curve_db)
             for m in range(k, bells):
                 if wanted_db[m] > 0.0:
-                    products[k, m] = _dot(weighted, shapes[bands[m]], scratch)
+                    products[k, m] = _dot(weighted, shapes[bands[m]])
                     products[m, k] = products[k, m]
             products[k, bells + 1] = 1.0 / products[k, k]
     for _ in range(SWEEPS):

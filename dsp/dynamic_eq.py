@@ -32,7 +32,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
-Tracks = tuple[Samples, Floats, Floats, Samples, Ints, Samples, Bytes, Samples, Ints]
+Tracks = tuple[
+    Samples, Floats, Floats, Ints, Bytes, Bytes, Floats, Ints, Samples, Samples, Bytes, Samples, Ints
+]
 
 Q = 1.0
 AGILITY = 2
@@ -42,9 +44,12 @@ SHORTEST_S = 1e-6
 
 ZERO = np.float32(0.0)
 TRACKS = (
-    "Tuple((float32[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, ::1], int64[:, ::1], float32[::1],"
-    " uint8[::1], float32[:, :, ::1], int64[::1]))"
+    "Tuple((float32[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], uint8[::1], uint8[:, ::1],"
+    " float64[:, ::1], int64[:, ::1], float32[:, ::1], float32[::1], uint8[::1], float32[:, :, ::1], int64[::1]))"
 )
+
+WAITING, DONE, MOVED = 0, 1, 2
+"""What is known of a track's next ramps: nothing yet; that all its bells stay idle; where they go."""
 
 
 @device
@@ -100,122 +105,126 @@ def _steer(
 
 
 @kernel(
-    "void(float32[:, ::1], float64, float64, float64, float64, float64, int64, float32[:, ::1], float32[:, ::1],"
-    " float32[:, ::1], int64[::1], float64[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1],"
-    " float64[:, ::1], float32[:, ::1], float32[:, :, ::1], int64[::1], uint8[::1], int64[::1], float64[:, ::1],"
-    " float64[:, ::1], float32[:, ::1], float32[::1], float32[::1])"
+    "void(int64, int64, float32[:, ::1], float64, float64, float64, float64, float32[:, ::1], float32[:, ::1],"
+    " int64[::1], float32[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], uint8[::1], uint8[:, ::1],"
+    " int64[::1], float64[:, ::1], float64[:, ::1], float32[:, ::1], float32[::1])"
 )
 def steer_bells(
+    first: int,
+    last: int,
     target_db: Samples,
-    q: float,
     limit: float,
     margin: float,
     attack: float,
     release: float,
-    period_frames: int,
     shapes: Samples,
-    centre_covers: Samples,
     covers: Samples,
     starts: Ints,
-    coefs: Floats,
     curve_db: Samples,
     held: Ints,
     depth_db: Floats,
     removed: Floats,
-    ends: Samples,
-    lanes: Samples,
-    working: Ints,
-    busy: Bytes,
+    state: Bytes,
+    starting: Bytes,
     places: Ints,
     products: Floats,
     scratch: Floats,
     rows: Samples,
     kept: Samples,
-    reduction_db: Samples,
 ) -> None:
-    """Move the bells of every track one step towards the wanted cut: set their ramps for one control period.
+    """Move the bells of the tracks `first` to `last` that wait for it one step towards the wanted cut.
 
     1. curve = target + pole (curve - target), pole by direction
     2. choose bells and depths for the curve (`dsp.bell_fit`) and scale them to the limit
     3. move the bells likewise, twice as fast, holding back growth that would pass the limit
 
-    Shapes    target_db (T, 25); curve_db (T, ROW), shapes and centre_covers (25, ROW) and covers (25, F), F a multiple
-              of a vector's width, are 0 behind the bands and points; starts (25): `scan_covers`; coefs (3, 25):
-              `dsp.svf.scaled_section`; held, depth_db, removed, ends (T, K): band of each bell, and its depth, u and
-              amount at the end of the period; lanes, working as in `filter_bells`; busy (T): 0 where all bells are
-              idle; reduction_db (T); places (K), products (K, K + 2), scratch (3, K), rows (2, ROW), kept (WIDTH + K)
-    Units     dB; target and reduction <= 0, curve and depth >= 0; limit and its `scan_margin` in nepers of
-              power; attack and release are the one-pole factors of one period; amounts as in `filter_bells`
-    State     curve_db, held, depth_db, removed, ends, lanes; a depth of 0 means idle; an idle bell starts from cleared
-              state
-    Out       reduction_db: the deepest combined response at a band centre; working, busy
+    Shapes    target_db (T, 25); curve_db (T, ROW), shapes (25, ROW) and covers (25, F), F a multiple of a vector's
+              width, are 0 behind the bands and points; starts (25): `scan_covers`; held, depth_db, removed, starting
+              (T, K): band of each bell, its depth and u, and whether it was idle; state (T): `WAITING` before, `DONE`
+              or `MOVED` after; places (K), products (K, K + 2), scratch (3, K), rows (1, ROW), kept (WIDTH + K)
+    Units     dB; target <= 0, curve and depth >= 0; limit and its `scan_margin` in nepers of power; attack and release
+              are the one-pole factors of one period
+    State     curve_db, held, depth_db, removed; a depth of 0 means idle
     Source    bells in series: Valimaki & Reiss 2016, "All About Audio
               Equalization"
     """
-    tracks, bells = depth_db.shape
+    bells = depth_db.shape[1]
     fast_attack, fast_release = attack**AGILITY, release**AGILITY
-    wanted, nothing, after = scratch[0, :bells], scratch[1, :bells], scratch[2, :bells]
-    left = kept[WIDTH : WIDTH + bells]
+    wanted, nothing, after = scratch[0], scratch[1], scratch[2]
     deepest_db = limit * DB_PER_NEPER
     onset_db = min(ONSET_DB, deepest_db)
-    working[:] = 0
-    for t in range(tracks):
+    for t in range(first, last):
+        if state[t] != WAITING:
+            continue
         wished = follow(target_db[t], attack, release, onset_db, GREED * deepest_db, curve_db[t])
         hurry = fit(
-            curve_db[t],
-            wished,
-            held[t],
-            depth_db[t],
-            shapes,
-            deepest_db,
-            wanted,
-            products,
-            places,
-            rows,
+            curve_db[t], wished, held[t], depth_db[t], shapes, deepest_db, wanted, products, places, rows
         )
-        needed = False
+        state[t] = DONE
         for k in range(bells):
-            needed = needed or wanted[k] > 0.0 or depth_db[t, k] > 0.0
-        if not needed:
-            if busy[t]:
-                for k in range(bells):
-                    ends[t, k] = ZERO
-                    for side in range(2):
-                        lane = (side * tracks + t) % LANES
-                        m = lanes[(side * tracks + t) // LANES, k]
-                        m[AMOUNT + lane] = ZERO
-                        m[SLOPE + lane] = ZERO
-                reduction_db[t] = ZERO
-                busy[t] = 0
+            starting[t, k] = 1 if depth_db[t, k] == 0.0 else 0
+            if wanted[k] > 0.0 or depth_db[t, k] > 0.0:
+                state[t] = MOVED
+        if state[t] == MOVED:
+            _steer(
+                wanted, depth_db[t], removed[t], held[t], limit, margin, fast_attack, fast_release, hurry,
+                covers, starts, kept, nothing, after,
+            )  # fmt: skip
+
+
+@kernel(f"void(float64, int64, float64[:, ::1], float32[:, ::1], float32[::1], {TRACKS})")
+def begin_ramps(
+    q: float, period_frames: int, coefs: Floats, centre_covers: Samples, kept: Samples, eq: Tracks
+) -> None:
+    """Have every bell set out, for one control period, to where it was steered to.
+
+    Shapes    coefs (3, 25): `dsp.svf.scaled_section`; centre_covers (25, ROW), 0 behind the bands; kept (WIDTH + K)
+              scratch; of `eq`, the state of `DynamicEq`: heard_removed, heard_held (T, K); ends (T, K): amount of each
+              bell at the end of the period; lanes, working as in `filter_bells`; busy (T): 0 where all bells are
+              idle; reduction_db (T): the deepest combined response at a band centre, dB, <= 0
+    State     an idle bell starts from cleared state
+    """
+    (
+        _,
+        _,
+        removed,
+        held,
+        state,
+        starting,
+        heard_removed,
+        heard_held,
+        ends,
+        reduction_db,
+        busy,
+        lanes,
+        working,
+    ) = eq
+    tracks, bells = removed.shape
+    left = kept[WIDTH : WIDTH + bells]
+    working[:] = 0
+    for t in range(tracks):
+        planned, state[t] = state[t], WAITING
+        if planned != MOVED and not busy[t]:
             continue
+        busy[t] = 0 if planned == DONE else 1
         for k in range(bells):
-            if depth_db[t, k] == 0.0:
-                ends[t, k] = ZERO
-                for side in range(2):
-                    lane = (side * tracks + t) % LANES
-                    m = lanes[(side * tracks + t) // LANES, k]
-                    m[A + lane] = coefs[0, held[t, k]]
-                    m[B + lane] = coefs[1, held[t, k]]
-                    m[H + lane] = ZERO
-                    m[S + lane] = ZERO
-        _steer(
-            wanted, depth_db[t], removed[t], held[t], limit, margin, fast_attack, fast_release, hurry,
-            covers, starts, kept, nothing, after,
-        )  # fmt: skip
-        busy[t] = 1
-        for k in range(bells):
-            start, u = ends[t, k], removed[t, k]
+            u = removed[t, k]
+            heard_removed[t, k], heard_held[t, k], left[k] = u, held[t, k], np.float32(u)
+            start = ZERO if starting[t, k] else ends[t, k]
             end = np.float32((1.0 - math.sqrt(1.0 - u)) / q * coefs[2, held[t, k]]) if u > 0.0 else ZERO
-            left[k] = np.float32(u)
             slope = np.float32((end - start) / period_frames)
+            ends[t, k] = end
             for side in range(2):
                 block, lane = (side * tracks + t) // LANES, (side * tracks + t) % LANES
-                lanes[block, k, AMOUNT + lane] = start
-                lanes[block, k, SLOPE + lane] = slope
+                m = lanes[block, k, lane:]
+                m[AMOUNT], m[SLOPE] = start, slope
+                if starting[t, k]:
+                    m[A], m[B] = coefs[0, held[t, k]], coefs[1, held[t, k]]
+                    m[H], m[S] = ZERO, ZERO
                 if start > ZERO or end > ZERO:
                     working[block] = max(working[block], k + 1)
-            ends[t, k] = end
-        least = least_kept(left, held[t], centre_covers, 0, BANDS, kept)
+            starting[t, k] = 0
+        least = least_kept(left, heard_held[t], centre_covers, 0, BANDS, kept)
         reduction_db[t] = DB_PER_NEPER * math.log(least)
 
 
@@ -239,12 +248,14 @@ def multiply_kept(held: Ints, removed: Floats, centre_covers: Floats, kept: Floa
 @device
 def _idle(t: int, eq: Tracks) -> None:
     """Make the bells of one track idle."""
-    curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes, _ = eq
-    reduction_db[t], busy[t] = ZERO, 0
+    curve_db, depth_db, removed, held, state, starting = eq[:6]
+    heard_removed, heard_held, ends, reduction_db, busy, lanes, _ = eq[6:]
+    reduction_db[t], busy[t], state[t] = ZERO, 0, WAITING
     for b in range(BANDS):
         curve_db[t, b] = ZERO
     for k in range(held.shape[1]):
-        depth_db[t, k], removed[t, k], ends[t, k], held[t, k] = 0.0, 0.0, ZERO, 0
+        depth_db[t, k], removed[t, k], held[t, k], starting[t, k] = 0.0, 0.0, 0, 0
+        ends[t, k], heard_removed[t, k], heard_held[t, k] = ZERO, 0.0, 0
         for side in range(2):
             at = side * busy.shape[0] + t
             m, lane = lanes[at // LANES, k], at % LANES
@@ -256,13 +267,12 @@ def _idle(t: int, eq: Tracks) -> None:
 def take_bells(mapping: Ints, old: Tracks, new: Tracks) -> None:
     """Give track i of `new` the bells of track mapping[i] of `old`, or idle ones where that is -1.
 
-    Shapes    mapping (T); of both: curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes and working, as
-              in `steer_bells`, of as many bells; those of `new` are overwritten
+    Shapes    mapping (T); of both, the state of `DynamicEq`, of as many bells; that of `new` is overwritten
     """
-    old_curve, old_depth, old_removed, old_ends, old_held, old_reduction, old_busy, old_lanes, old_working = (
-        old
-    )
-    curve_db, depth_db, removed, ends, held, reduction_db, busy, lanes, working = new
+    old_curve, old_depth, old_removed, old_held, old_state, old_starting = old[:6]
+    old_heard_removed, old_heard_held, old_ends, old_reduction, old_busy, old_lanes, old_working = old[6:]
+    curve_db, depth_db, removed, held, state, starting = new[:6]
+    heard_removed, heard_held, ends, reduction_db, busy, lanes, working = new[6:]
     tracks, old_tracks = busy.shape[0], old_busy.shape[0]
     working[:] = 0
     for t in range(tracks):
@@ -270,12 +280,13 @@ def take_bells(mapping: Ints, old: Tracks, new: Tracks) -> None:
         if s < 0:
             _idle(t, new)
             continue
-        reduction_db[t], busy[t] = old_reduction[s], old_busy[s]
+        reduction_db[t], busy[t], state[t] = old_reduction[s], old_busy[s], old_state[s]
         for b in range(BANDS):
             curve_db[t, b] = old_curve[s, b]
         for k in range(held.shape[1]):
-            depth_db[t, k], removed[t, k] = old_depth[s, k], old_removed[s, k]
-            ends[t, k], held[t, k] = old_ends[s, k], old_held[s, k]
+            depth_db[t, k], removed[t, k], held[t, k] = old_depth[s, k], old_removed[s, k], old_held[s, k]
+            heard_removed[t, k], heard_held[t, k] = old_heard_removed[s, k], old_heard_held[s, k]
+            ends[t, k], starting[t, k] = old_ends[s, k], old_starting[s, k]
         for side in range(2):
             place, source = side * tracks + t, side * old_tracks + s
             block, lane = place // LANES, place % LANES
@@ -305,7 +316,8 @@ def _in_rows(table: Floats, width: int) -> Samples:
 class DynamicEq:
     """The bells of a bank of tracks.
 
-    Time runs in control periods: `steer` begins one, `filter` takes its frames in any number of parts.
+    Time runs in control periods: `begin` begins one, `filter` takes its frames in any number of parts. Meanwhile
+    `plan` works out, for any tracks at a time, where their bells go in the next one.
     """
 
     def __init__(self, tracks: int, rate_hz: int, period_frames: int, bells: int = 4, q: float = Q) -> None:
@@ -325,6 +337,10 @@ class DynamicEq:
         blocks = math.ceil(2 * tracks / LANES)
         self._curve_db = aligned((tracks, ROW))
         self._removed = np.zeros((tracks, bells))
+        self._plans = np.full(tracks, WAITING, np.uint8)
+        self._starting = np.zeros((tracks, bells), np.uint8)
+        self._heard_removed = np.zeros((tracks, bells))
+        self._heard_band = np.zeros((tracks, bells), np.int64)
         self._ends = np.zeros((tracks, bells), np.float32)
         self._lanes = aligned((blocks, bells, ROWS * LANES))
         self._working = np.zeros(blocks, np.int64)
@@ -333,18 +349,19 @@ class DynamicEq:
         self._places = np.zeros(bells, np.int64)
         self._products = np.zeros((bells, bells + 2))
         self._scratch = np.zeros((3, bells))
-        self._rows = aligned((2, ROW))
+        self._rows = aligned((1, ROW))
         self._kept = aligned((WIDTH + bells,))
         self._limit_db = self._limit = self._margin = 0.0
         # shared, read only outside
         self.band = np.zeros((tracks, bells), np.int64)
-        """int64[T, K]: the band each bell holds; without meaning while it is idle."""
+        """int64[T, K]: the band each bell is to hold; without meaning while it is idle."""
         self.depth_db = np.zeros((tracks, bells))
-        """float64[T, K], dB, >= 0: how deep each bell cuts at its centre at the end of the control period."""
+        """float64[T, K], dB, >= 0: how deep each bell is to cut at its centre, as far as that is worked out."""
         self.reduction_db = np.zeros(tracks, np.float32)
-        """float32[T], dB, <= 0: the deepest combined cut of each track at a band centre, at that time."""
+        """float32[T], dB, <= 0: the deepest combined cut of each track at a band centre, at the end of the period."""
         self._state: Tracks = (
-            *(self._curve_db, self.depth_db, self._removed, self._ends, self.band),
+            *(self._curve_db, self.depth_db, self._removed, self.band, self._plans, self._starting),
+            *(self._heard_removed, self._heard_band, self._ends),
             *(self.reduction_db, self._busy, self._lanes, self._working),
         )
 
@@ -357,45 +374,58 @@ class DynamicEq:
 
     def read_kept(self, kept: Floats) -> None:
         """Write into float64[25, T] the share of the power that is left at the band centres at that time."""
-        multiply_kept(self.band, self._removed, self._exact_covers, kept)
+        multiply_kept(self._heard_band, self._heard_removed, self._exact_covers, kept)
 
-    def steer(self, target_db: Samples, limit_db: float, attack_s: float, release_s: float) -> None:
-        """Set the ramps of the control period that begins, towards `target_db`, together within `limit_db`.
+    def plan(
+        self,
+        first: int,
+        last: int,
+        target_db: Samples,
+        limit_db: float,
+        attack_s: float,
+        release_s: float,
+    ) -> None:
+        """Work out where the bells of tracks `first` to `last` go: towards `target_db`, together within `limit_db`.
 
-        A lowered limit is reached at the speed of a releasing bell.
+        Does nothing for tracks it has been done for since `begin`. A lowered limit is reached at the speed of a
+        releasing bell.
         """
         if limit_db != self._limit_db:
             self._limit_db, self._limit = limit_db, limit_db / DB_PER_NEPER
             self._margin = scan_margin(self.q, self._limit)
         period_s = self.period_frames / self.rate_hz
         steer_bells(
+            first,
+            last,
             target_db,
-            self.q,
             self._limit,
             self._margin,
             math.exp(-period_s / max(SHORTEST_S, attack_s)),
             math.exp(-period_s / max(SHORTEST_S, release_s)),
-            self.period_frames,
             self._shapes,
-            self._centre_covers,
             self._covers,
             self._starts,
-            self._coefs,
             self._curve_db,
             self.band,
             self.depth_db,
             self._removed,
-            self._ends,
-            self._lanes,
-            self._working,
-            self._busy,
+            self._plans,
+            self._starting,
             self._places,
             self._products,
             self._scratch,
             self._rows,
             self._kept,
-            self.reduction_db,
         )
+
+    def begin(self) -> None:
+        """Begin a control period, with ramps to what was worked out; a track it was not done for stays as it is."""
+        begin_ramps(self.q, self.period_frames, self._coefs, self._centre_covers, self._kept, self._state)
+
+    def steer(self, target_db: Samples, limit_db: float, attack_s: float, release_s: float) -> None:
+        """Do both for all tracks, at once."""
+        self.plan(0, self.tracks, target_db, limit_db, attack_s, release_s)
+        self.begin()
 
     def filter(self, x: Samples, y: Samples, passed: int) -> None:
         """Filter float32[n, 2 T] x into y, frames `passed` to `passed` + n of the control period."""

@@ -23,6 +23,10 @@ PERIOD_S = 256 / 48000
 """Control period, about: energies are read and bells steered at every multiple of it, whatever the quantum."""
 SHOWN_PERIODS = 16
 """What there is to see is shown every 16 periods, 85 ms."""
+MASKING_SHARE = 1 / 8
+"""Steering begins when this share of a control period has passed, and goes on evenly to its end."""
+TRACKS_AT_ONCE = 16
+"""Fewer tracks are not worth a call."""
 DELTA_RAMP_S = 0.02
 """How long it takes to turn from the sound to what is taken away from it, and back."""
 
@@ -70,8 +74,9 @@ class Unmask:
     """Unmasking of T stereo tracks: 25 band energies, demand by importance, up to K bells per track.
 
     Control runs on a fixed grid of 5.33 ms, counted in whole frames from the first one, or from where `align`
-    says: what a period measured steers the bells during the next. So the output does not depend, in a single bit, on
-    the quantum.
+    says: what a period measured is worked out during the next, a part after each of its frames, and steers the bells in
+    the one after. So the cost of a quantum hardly varies, and the output does not depend, in a single bit, on the
+    quantum.
 
     All state is preallocated; `process` adds no latency and never boosts. With `amount` 0 the bells release
     and every track then passes bit for bit; detection runs on, so that turning it up acts at once and the cost
@@ -104,6 +109,7 @@ class Unmask:
         self._eq = DynamicEq(tracks, rate_hz, self.period_frames, bells, q)
         self._passed = 0
         self._periods = 0
+        self._asked = (0.0, 1.0, 1.0)
         self._delta_from = self._delta_to = 0.0
         self._fresh = True
         # shared
@@ -124,7 +130,7 @@ class Unmask:
         self.energy = self._bank.energy
         """float32[25, T], mean square of each track's mono sum per band, smoothed."""
         self.target_db = self._masking.target_db
-        """float32[T, 25], dB, <= 0: the cut asked for, per band."""
+        """float32[T, 25], dB, <= 0: the cut asked for, per band, by what was measured until the period began."""
         self.reduction_db = self._eq.reduction_db
         """float32[T], dB, <= 0: the deepest combined cut of each track, at the end of the control period."""
         self.shown = 0
@@ -175,22 +181,41 @@ class Unmask:
             start = stop
 
     def _filter(self, x: Samples, y: Samples, key: Samples) -> None:
-        """Filter frames of one control period; if they end it, let what it measured steer the next."""
+        """Filter frames of one control period, and do that part of its control that is due by then."""
+        if self._passed == 0:
+            self._ask()
         self._bank.filter(key, self._passed)
         self._eq.filter(x, y, self._passed)
         if self._delta_from or self._delta_to:
             slope = (self._delta_to - self._delta_from) / self.period_frames
             blend_removed(x, y, self._passed, self._delta_from, slope)
+        begin = self._planned()
         self._passed += x.shape[0]
-        if self._passed == self.period_frames:
-            self._steer()
-            self._passed = 0
+        if self._passed < self.period_frames:
+            end = self._planned()
+            if begin < end:
+                self._eq.plan(begin, end, self._masking.target_db, *self._asked)
+            return
+        # Whatever an adoption or a reset has left to do is done with what is left.
+        self._eq.plan(0, self.tracks, self._masking.target_db, *self._asked)
+        self._begin()
+        self._passed = 0
 
-    def _steer(self) -> None:
+    def _ask(self) -> None:
+        """Work out what each track owes the others, by what the period before has measured."""
         limit_db = _clip(self.max_cut_db, MAX_CUT_DB)
-        self._bank.smooth()
+        self._asked = (limit_db, self.attack_ms * 1e-3, self.release_ms * 1e-3)
         self._masking.process(self._bank.energy, self._bank.peak, _clip(self.amount, 1.0), limit_db)
-        self._eq.steer(self._masking.target_db, limit_db, self.attack_ms * 1e-3, self.release_ms * 1e-3)
+
+    def _planned(self) -> int:
+        """Return how many tracks are to be steered by now: none at first, while the masking is worked out."""
+        share = max(0.0, self._passed / self.period_frames - MASKING_SHARE) / (1.0 - MASKING_SHARE)
+        return int(self.tracks * share) // TRACKS_AT_ONCE * TRACKS_AT_ONCE
+
+    def _begin(self) -> None:
+        """Begin the next control period."""
+        self._bank.smooth()
+        self._eq.begin()
         self._turn_delta()
         self._periods += 1
         if self._periods == SHOWN_PERIODS:
@@ -244,7 +269,7 @@ class Unmask:
         self._bank.adopt(old._bank, source)
         self._masking.adopt(old._masking, source)
         self._eq.adopt(old._eq, source)
-        self._passed, self._periods = old._passed, old._periods
+        self._passed, self._periods, self._asked = old._passed, old._periods, old._asked
         self._delta_from, self._delta_to, self._fresh = old._delta_from, old._delta_to, old._fresh
         take_columns(source, old.shown_energy, self.shown_energy, 0.0)
         take_columns(source, old.shown_kept, self.shown_kept, 1.0)

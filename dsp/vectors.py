@@ -132,6 +132,21 @@ def _magnitude(typing: Any, a: Any) -> Any:
     return VECTOR(VECTOR), generate
 
 
+def _total(typing: Any, a: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (value,), lanes = arguments, WIDTH
+        while lanes > 1:
+            lanes //= 2
+            near, far = (
+                builder.shuffle_vector(value, value, ir.Constant(ir.VectorType(INT, lanes), list(which)))
+                for which in (range(lanes), range(lanes, 2 * lanes))
+            )
+            value = builder.fadd(near, far)
+        return builder.extract_element(value, ir.Constant(INT, 0))
+
+    return types.float32(VECTOR), generate
+
+
 def _larger(typing: Any, a: Any, b: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
@@ -192,6 +207,8 @@ negated: Callable[[Vector], Vector] = cast(Any, intrinsic(_negated))
 """negated(a): -a, which costs nothing as a factor of fma."""
 magnitude: Callable[[Vector], Vector] = cast(Any, intrinsic(_magnitude))
 """magnitude(a): |a|."""
+total: Callable[[Vector], np.float32] = cast(Any, intrinsic(_total))
+"""total(a): the sum of the lanes, folded in halves: the upper half is added to the lower, until one is left."""
 larger: Callable[[Vector, Vector], Vector] = cast(Any, intrinsic(_larger))
 """larger(a, b): a where a > b, else b, also where one of them is no number."""
 within: Callable[[Vector, Vector, Vector, Vector], Vector] = cast(Any, intrinsic(_within))
@@ -202,6 +219,11 @@ if config.DISABLE_JIT:
     def _store_slowly(row: Samples, at: int, value: Vector) -> None:
         row[at : at + WIDTH] = value
 
+    def _total_slowly(value: Vector) -> np.float32:
+        while len(value) > 1:
+            value = value[: len(value) // 2] + value[len(value) // 2 :]
+        return np.float32(value[0])
+
     load = lambda row, at: row[at : at + WIDTH].copy()  # noqa: E731
     store = _store_slowly
     splat = lambda value: np.full(WIDTH, value, np.float32)  # noqa: E731
@@ -210,5 +232,6 @@ if config.DISABLE_JIT:
     reread = lambda: None  # noqa: E731
     negated = np.negative
     magnitude = np.abs
+    total = _total_slowly
     larger = lambda a, b: np.where(a > b, a, b)  # noqa: E731
     within = lambda size, limit, a, b: np.where(size <= limit, a, b)  # noqa: E731
