@@ -1,0 +1,128 @@
+"""Runs the measurements that are asked for, and puts together what they found: one document, and its text."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from benchmarks.bench.figures import Figure
+from benchmarks.bench.load import WARM_S, Advance, Load
+from benchmarks.bench.quiet import Conditions, quiet
+from benchmarks.bench.settings import Settings
+from benchmarks.bench.timing import CLOCKS
+from benchmarks.workload import Stage
+from dsp.denormals import denormals_flushed
+from engine.errors import GraphError, InputError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+VERSION = 1
+"""Of the document; counts up when what is read of it changes."""
+
+
+class Part(Protocol):
+    """What a measurement found."""
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """What can be compared, by a readable name."""
+        ...
+
+    def as_json(self) -> Any:
+        """Return everything, for the document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What measurements share: the settings, and every bank at every quantum, built and warm."""
+
+    settings: Settings
+    stages: Mapping[Load, Stage]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One part of the benchmark: its `key` in the document, about how long it takes, how it is done and shown."""
+
+    key: str
+    seconds: float
+    measure: Callable[[Bench, Advance], Part]
+    text: "Callable[[Any], Iterable[RenderableType]]"
+    needs_stages: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found, in the order of `measurements`; parts that were not measured are missing in `found`."""
+
+    settings: Settings
+    conditions: Conditions
+    clock_us: tuple[float, float]
+    measurements: Sequence[Measurement]
+    found: Mapping[str, Part]
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Those of all parts."""
+        return {name: figure for part in self.found.values() for name, figure in part.figures.items()}
+
+    def as_json(self, **more: Any) -> dict[str, Any]:
+        """Return the document; `more` is what else belongs there, such as `machine`. What wasn't measured is None."""
+        parts = {
+            m.key: self.found[m.key].as_json() if m.key in self.found else None for m in self.measurements
+        }
+        return {
+            "roomtone_bench": VERSION,
+            "settings": self.settings.as_json(),
+            **more,
+            "conditions": {
+                **self.conditions.as_json(),
+                "wall_clock_us": self.clock_us[0],
+                "cpu_clock_us": self.clock_us[1],
+            },
+            **parts,
+            "figures": {name: figure.as_json() for name, figure in self.figures.items()},
+        }
+
+    def text(self) -> "list[RenderableType]":
+        """Return what is printed for people."""
+        from benchmarks.bench.text import how
+
+        shown = [line for m in self.measurements if m.key in self.found for line in m.text(self.found[m.key])]
+        return [*shown, how(self)]
+
+
+def run(settings: Settings, measurements: Sequence[Measurement], advance: Advance) -> Report:
+    """Do all `measurements`. Raises InputError for banks that do not fit, RoomtoneError for one that fails."""
+    with quiet() as conditions:
+        clock_us = CLOCKS.overhead_us()
+    stages = build(settings.loads) if any(m.needs_stages for m in measurements) else {}
+    whole_s = WARM_S * len(stages) + sum(m.seconds for m in measurements)
+    with denormals_flushed():
+        for number, (load, stage) in enumerate(stages.items()):
+            advance(f"warming up {load.name}", WARM_S * number / whole_s)
+            load.warm(stage)
+    bench = Bench(settings, stages)
+    found: dict[str, Part] = {}
+    done_s = WARM_S * len(stages)
+    for m in measurements:
+
+        def within(what: str, share: float, m: Measurement = m, begin_s: float = done_s) -> None:
+            advance(f"{m.key} {what}".strip(), (begin_s + share * m.seconds) / whole_s)
+
+        within("", 0.0)
+        found[m.key] = m.measure(bench, within)
+        done_s += m.seconds
+    return Report(settings, conditions, clock_us, measurements, found)
+
+
+def build(loads: Iterable[Load]) -> dict[Load, Stage]:
+    """Build every bank; raises InputError for one that is too large for an engine."""
+    stages = {}
+    for load in loads:
+        try:
+            stages[load] = load.stage()
+        except GraphError as refusal:
+            raise InputError(Problem(f"{load.tracks} tracks", str(refusal), "--tracks")) from None
+    return stages
