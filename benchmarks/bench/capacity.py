@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench.figures import Figure
-from benchmarks.bench.load import WARM_S, Advance, Load
+from benchmarks.bench.load import Advance, Load
 from benchmarks.bench.quiet import Pace, quiet
+from benchmarks.bench.stages import WARM_S, build
 from benchmarks.bench.timing import CLOCKS, Times, time_quanta
 from benchmarks.workload import Stage
 from engine.errors import GraphError
@@ -184,7 +185,7 @@ def find(probe: Callable[[Load], Point], quantum_frames: int, rate_hz: int) -> C
 def try_load(load: Load) -> Point:
     """Build a bank and try it, up to `TRIES` times."""
     try:
-        stage = load.stage()
+        stage = build(load)
     except GraphError as refusal:
         return Point(load.tracks, refused=str(refusal))
     limit_ns = 1e3 * SHARE * load.budget_us

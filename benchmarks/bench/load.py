@@ -3,11 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.workload import Stage
-
-WARM_S = 0.5
-"""Sound until all bells have reached their depth."""
-
 Advance = Callable[[str, float], None]
 """Called with what is being done, and the share of the measurement that is done, 0 to 1."""
 
@@ -33,13 +28,3 @@ class Load:
     def quanta(self, seconds: float) -> int:
         """Return how many quanta so many seconds of sound are, at least 1."""
         return max(1, round(seconds * self.rate_hz / self.quantum_frames))
-
-    def stage(self) -> Stage:
-        """Build it; raises GraphError if it does not fit into the engine."""
-        return Stage(self.tracks, self.quantum_frames, self.rate_hz)
-
-    def warm(self, stage: Stage) -> None:
-        """Have it play until everything works that is going to."""
-        stage.feed(round(WARM_S * self.rate_hz))
-        for _ in range(self.quanta(WARM_S)):
-            stage.render()

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks.bench.figures import Figure
-from benchmarks.bench.load import WARM_S, Advance, Load
+from benchmarks.bench.load import Advance, Load
 from benchmarks.bench.quiet import Conditions, quiet
 from benchmarks.bench.settings import Settings
+from benchmarks.bench.stages import WARM_S, warm_stages
 from benchmarks.bench.timing import CLOCKS
 from benchmarks.workload import Stage
-from dsp.denormals import denormals_flushed
-from engine.errors import GraphError, InputError, Problem
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,15 +96,12 @@ def run(settings: Settings, measurements: Sequence[Measurement], advance: Advanc
     """Do all `measurements`. Raises InputError for banks that do not fit, RoomtoneError for one that fails."""
     with quiet() as conditions:
         clock_us = CLOCKS.overhead_us()
-    stages = build(settings.loads) if any(m.needs_stages for m in measurements) else {}
-    whole_s = WARM_S * len(stages) + sum(m.seconds for m in measurements)
-    with denormals_flushed():
-        for number, (load, stage) in enumerate(stages.items()):
-            advance(f"warming up {load.name}", WARM_S * number / whole_s)
-            load.warm(stage)
+    loads = settings.loads if any(m.needs_stages for m in measurements) else ()
+    warm_s = done_s = WARM_S * len(loads)
+    whole_s = warm_s + sum(m.seconds for m in measurements)
+    stages = warm_stages(loads, lambda what, share: advance(f"warming up {what}", share * warm_s / whole_s))
     bench = Bench(settings, stages)
     found: dict[str, Part] = {}
-    done_s = WARM_S * len(stages)
     for m in measurements:
 
         def within(what: str, share: float, m: Measurement = m, begin_s: float = done_s) -> None:
@@ -115,14 +111,3 @@ def run(settings: Settings, measurements: Sequence[Measurement], advance: Advanc
         found[m.key] = m.measure(bench, within)
         done_s += m.seconds
     return Report(settings, conditions, clock_us, measurements, found)
-
-
-def build(loads: Iterable[Load]) -> dict[Load, Stage]:
-    """Build every bank; raises InputError for one that is too large for an engine."""
-    stages = {}
-    for load in loads:
-        try:
-            stages[load] = load.stage()
-        except GraphError as refusal:
-            raise InputError(Problem(f"{load.tracks} tracks", str(refusal), "--tracks")) from None
-    return stages

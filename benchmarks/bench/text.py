@@ -11,11 +11,11 @@ from rich.text import Text
 from benchmarks.bench.allocated import Allocated
 from benchmarks.bench.capacity import QUANTA, SHARE, Capacities
 from benchmarks.bench.latency import SAFETY_QUANTA, Latencies
-from benchmarks.bench.load import WARM_S
 from benchmarks.bench.memory import Memory
 from benchmarks.bench.nodes import Nodes
 from benchmarks.bench.offline import SECONDS, TRACKS, Offline
 from benchmarks.bench.overhead import Overhead
+from benchmarks.bench.stages import WARM_S
 from benchmarks.bench.starts import Start, Starts
 from benchmarks.bench.timing import ROUNDS, Timing
 

@@ -58,13 +58,14 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure what this machine can do."""
+    from benchmarks.bench.settings import PARTS, QUANTA, TRACKS, Settings
+
     banks, quanta = _numbers(tracks, "--tracks"), _numbers(quantum, "--quantum")
+    settings = Settings(banks or TRACKS, quanta or QUANTA, rate, seconds, cold, _words(only) or PARTS)
     with interruptible():
         with compiling():
             from benchmarks.bench.measurements import measurements
             from benchmarks.bench.report import run
-            from benchmarks.bench.settings import PARTS, QUANTA, TRACKS, Settings
-        settings = Settings(banks or TRACKS, quanta or QUANTA, rate, seconds, cold, _words(only) or PARTS)
         # A bar that is drawn by a thread would take the interpreter from what is measured.
         with progress("measuring", threaded=False) as advance:
             report = run(
