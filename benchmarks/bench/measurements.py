@@ -45,15 +45,15 @@ def measurements(settings: Settings) -> tuple[Measurement, ...]:
             text.capacity,
         ),
         Measurement(
+            "latency", 1.0, lambda _, advance: latency.measure(quanta, rate_hz, advance), text.latency
+        ),
+        Measurement(
             "overhead",
             0.5 * len(quanta),
             lambda _, advance: overhead.measure(quanta, rate_hz, advance),
             text.overhead,
         ),
         Measurement("offline", 5.0, lambda _, advance: offline.measure(rate_hz, advance), text.offline),
-        Measurement(
-            "latency", 1.0, lambda _, advance: latency.measure(quanta, rate_hz, advance), text.latency
-        ),
         Measurement("allocations", 3.0, lambda _, advance: allocated.measure(advance), text.allocations),
         Measurement(
             "starts",

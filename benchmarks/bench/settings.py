@@ -13,7 +13,7 @@ TRACKS, QUANTA, SECONDS = (8, 32, 128, 512), (128,), 4.0
 
 MOST_SECONDS = 600.0
 
-PARTS = ("quanta", "nodes", "capacity", "overhead", "offline", "latency", "allocations", "starts", "memory")
+PARTS = ("quanta", "nodes", "capacity", "latency", "overhead", "offline", "allocations", "starts", "memory")
 """What there is to measure, in order."""
 
 

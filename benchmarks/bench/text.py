@@ -147,11 +147,11 @@ def allocations(found: Allocated) -> Iterator[Text]:
 def starts(found: Starts) -> Iterator[Text]:
     """One line each."""
     row = found.as_json()
-    yield _line("Warm start", _start(Start(row["warm"]["stages_s"], 0, 0.0)))
+    yield _line("First sound, warm start", _start(Start(row["warm"]["stages_s"], 0, 0.0)))
     if found.cold is None:
-        yield _line("Cold start", "not measured (--cold)")
+        yield _line("First sound, cold start", "not measured (--cold)")
     else:
-        yield _line("Cold start", _start(found.cold))
+        yield _line("First sound, cold start", _start(found.cold))
         yield _line("", f"{found.cold.kernels} kernels compiled in {found.cold.kernels_s:.1f} s")
 
 
@@ -176,8 +176,8 @@ def how(report: "Report") -> Text:
 
 
 def _start(start: Start) -> str:
-    stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in start.stages_s.items())
-    return f"first sound after {start.total_s:.2f} s: {stages}"
+    stages = ", ".join(f"{name} {_s(seconds)}" for name, seconds in start.stages_s.items())
+    return f"{_s(start.total_s)} s: {stages}"
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
@@ -190,7 +190,11 @@ def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
 
 
 def _line(name: str, value: str) -> Text:
-    return Text(f"{name:<24}{value}")
+    return Text(f"{name:<25}{value}")
+
+
+def _s(value: float) -> str:
+    return f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
 def _us(value: float) -> str:

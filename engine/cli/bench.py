@@ -23,7 +23,7 @@ EXAMPLES = """**Examples**
 **What is measured** is the default graph of a scene on the very renderer that plays, with noise in every track and each
 track of another importance: all filters and all bells work, all the time. The budget of a quantum is how long it lasts.
 Figures of a shared machine drift, so all rows are measured in turns, several times; `figures` in the JSON has the
-values of each time. Parts for `--only`: quanta, nodes, capacity, overhead, offline, latency, allocations, starts,
+values of each time. Parts for `--only`: quanta, nodes, capacity, latency, overhead, offline, allocations, starts,
 memory.
 """
 
