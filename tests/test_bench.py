@@ -7,9 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from benchmarks.bench.measurements import measurements
 from benchmarks.bench.report import Report
 from benchmarks.bench.report import run as run_bench
 from benchmarks.bench.settings import PARTS, Settings
+from engine.cli.common import progress
 from engine.errors import InputError
 from tests.command import as_json, run
 
@@ -151,6 +155,24 @@ def test_parts_that_are_not_asked_for_are_measured_all_the_same() -> None:
     assert "quanta" not in found
     assert sorted(told) == told
     assert 0.0 <= told[0] <= told[-1] <= 1.0
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_the_bar_is_drawn_by_a_thread_that_disturbs_what_is_measured(
+    monkeypatch: pytest.MonkeyPatch, threaded: bool
+) -> None:
+    """On a terminal, after a second: no thread but where it was asked for."""
+    moments = count(0.0, 10.0)
+    monkeypatch.setattr("engine.cli.common.time", SimpleNamespace(monotonic=lambda: next(moments)))
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", terminal)
+    threads = threading.active_count()
+    with progress("measuring", threaded=threaded) as advance:
+        advance("a row", 400, 1000)
+        assert threading.active_count() == threads + threaded
+    assert "measuring a row" in terminal.getvalue()
+    assert "40 %" in terminal.getvalue()
 
 
 INTERRUPTED = """

@@ -49,9 +49,11 @@ def test_times_of_a_real_clock_do_not_add_up() -> None:
         assert len(row.figures[f"{row.load.name}: unmask"].samples) == 3
 
 
-def test_measuring_changes_samples() -> None:
-    """Two seconds of three tracks of noise, one engine timed for a third of it: every bit equal."""
+def test_measuring_changes_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds of three tracks of noise, one engine timed for a third of it: every bit equal, no guard alarmed."""
     timed, plain = Stage(3, 128), Stage(3, 128)
+    tended: list[str] = []
+    monkeypatch.setattr(timed.engine.renderer, "_tend", lambda step, error=None: tended.append(step.name))
     taken: tuple[list[Block], list[Block]] = ([], [])
     for quantum in range(750):
         for stage, blocks in zip((timed, plain), taken, strict=True):
@@ -65,6 +67,7 @@ def test_measuring_changes_samples() -> None:
     one, other = (np.concatenate(blocks) for blocks in taken)
     assert np.abs(one).max() > 0.01
     assert one.tobytes() == other.tobytes()
+    assert tended == []
 
 
 def test_clocks_stay_in_a_plan_after_an_exception() -> None:

@@ -129,6 +129,7 @@ def state() -> dict[str, Any]:
 
 
 def test_an_exception_leaves_the_collector_off_or_the_thread_in_a_hurry() -> None:
+    gc.enable()
     before = state()
 
     def fail() -> None:
