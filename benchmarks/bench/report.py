@@ -53,7 +53,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found, in the order of `measurements`; parts that were not measured are missing in `found`."""
+    """What all of the `measurements` found, by their keys."""
 
     settings: Settings
     conditions: Conditions
@@ -67,10 +67,7 @@ class Report:
         return {name: figure for part in self.found.values() for name, figure in part.figures.items()}
 
     def as_json(self, **more: Any) -> dict[str, Any]:
-        """Return the document; `more` is what else belongs there, such as `machine`. What wasn't measured is None."""
-        parts = {
-            m.key: self.found[m.key].as_json() if m.key in self.found else None for m in self.measurements
-        }
+        """Return the document; `more` is what else belongs there, such as `machine`."""
         return {
             "roomtone_bench": VERSION,
             "settings": self.settings.as_json(),
@@ -80,7 +77,7 @@ class Report:
                 "wall_clock_us": self.clock_us[0],
                 "cpu_clock_us": self.clock_us[1],
             },
-            **parts,
+            **{key: part.as_json() for key, part in self.found.items()},
             "figures": {name: figure.as_json() for name, figure in self.figures.items()},
         }
 
@@ -88,8 +85,7 @@ class Report:
         """Return what is printed for people."""
         from benchmarks.bench.text import how
 
-        shown = [line for m in self.measurements if m.key in self.found for line in m.text(self.found[m.key])]
-        return [*shown, how(self)]
+        return [*(line for m in self.measurements for line in m.text(self.found[m.key])), how(self)]
 
 
 def run(settings: Settings, measurements: Sequence[Measurement], advance: Advance) -> Report:
