@@ -2,6 +2,7 @@
 
     python -m benchmarks.allocations
     python -m benchmarks.allocations --json
+    python -m benchmarks.allocations --graph 8 --quantum 128      only the graph of a scene of 8 tracks
 
 numba's runtime counts every allocation of compiled code. Each array handed to a kernel takes one, the handle that is
 freed when it returns; one more, and a kernel allocates. What Python allocates, `tracemalloc` sees, numpy's and
@@ -216,6 +217,18 @@ def _with(graph: Graph, name: str, other: Any) -> Graph:
     return made
 
 
+def graph(tracks: int, quantum: int) -> dict[str, Any]:
+    """Measure the graph of a scene of so many `tracks`, and nothing else."""
+    with denormals_flushed():
+        return {"counted_quanta": COUNTED_QUANTA} | _place(Stage(tracks, quantum).render)
+
+
+def _place(process: Callable[[], None]) -> dict[str, Any]:
+    for _ in range(20):
+        process()
+    return in_kernels(process) | in_python(process)
+
+
 def measure(quanta: tuple[int, ...] = (64, 512), tracks: tuple[int, ...] = (8, 64)) -> dict[str, Any]:
     """Measure every node, the graph of scenes of so many `tracks`, and edits of the first of them."""
     places: dict[str, Callable[[], Callable[[], None]]] = {}
@@ -229,10 +242,7 @@ def measure(quanta: tuple[int, ...] = (64, 512), tracks: tuple[int, ...] = (8, 6
     rows = {}
     with denormals_flushed():
         for place, make in places.items():
-            process = make()
-            for _ in range(20):
-                process()
-            rows[place] = in_kernels(process) | in_python(process)
+            rows[place] = _place(make())
         return {"quanta": rows, "edits": edits(tracks[0], quanta[0])}
 
 
@@ -242,7 +252,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--graph", type=int, metavar="TRACKS", help="only the graph of so many tracks")
+    parser.add_argument("--quantum", type=int, default=128, metavar="FRAMES", help="of --graph")
     options = parser.parse_args()
+    if options.graph is not None:
+        found = graph(options.graph, options.quantum)
+        print(json.dumps(found) if options.json else "\n".join(f"{k:16} {v}" for k, v in found.items()))
+        return
     result = measure()
     if options.json:
         print(json.dumps(result, indent=2))

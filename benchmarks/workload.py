@@ -1,6 +1,9 @@
 """The default graph of a scene of any size, every track of it at work: what load and allocations are measured on."""
 
+import functools
+
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.crowd import crowd
 from engine.control.local_engine import LocalEngine
@@ -29,6 +32,15 @@ def composition(tracks: int, rate_hz: int = 48_000) -> Composition:
     return Composition(crowd(2), 1, rate_hz, made, (), None)
 
 
+@functools.cache
+def noise() -> NDArray[np.float32]:
+    """Return the clip that all stages play: white, read only."""
+    made = np.random.default_rng(1).standard_normal((CLIP_FRAMES, 2), np.float32)
+    made *= CLIP_LEVEL
+    made.setflags(write=False)
+    return made
+
+
 class Stage:
     """The graph of a scene in an engine of this process; `sounding` of its `tracks` play noise, all unless told.
 
@@ -40,8 +52,7 @@ class Stage:
         self.tracks = tracks
         self.sounding = tracks if sounding is None else sounding
         self.engine = LocalEngine(self.spec)
-        noise = np.random.default_rng(1).standard_normal((CLIP_FRAMES, 2), np.float32)
-        self.engine.share_clips({0: CLIP_LEVEL * noise})
+        self.engine.share_clips({0: noise()})
         self._out = np.zeros((quantum, 2), np.float32)
         self._params: ParamTable | None = None
         self._meters: MeterTable | None = None

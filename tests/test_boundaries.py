@@ -39,7 +39,7 @@ ALLOWED = {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
         *("engine.scene", "engine.view", "dsp", "presets", "platformdirs"),
     },
-    "engine.cli": {"engine", *PARTS, "dsp", "presets", "typer", "rich"},
+    "engine.cli": {"engine", *PARTS, "dsp", "presets", "benchmarks", "typer", "rich"},
     "presets": {"presets"},
     "benchmarks": {"engine", *PARTS, "dsp", "presets", "benchmarks", "numba", "rich", "matplotlib"},
 }

@@ -29,10 +29,10 @@ def scene(tmp_path: Path) -> Path:
 def test_help_shows_examples_for_every_verb(tmp_path: Path) -> None:
     top = run("--help", cwd=tmp_path)
     assert top.returncode == 0
-    for verb in ("play", "render", "devices", "scene"):
+    for verb in ("play", "render", "bench", "devices", "scene"):
         assert verb in top.stdout
         assert run(verb, "--help", cwd=tmp_path).returncode == 0
-    for verb in ("play", "render", "devices"):
+    for verb in ("play", "render", "bench", "devices"):
         assert f"roomtone {verb}" in run(verb, "--help", cwd=tmp_path).stdout
 
 

@@ -192,8 +192,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Any]:
-    """Give a function (text, done, total) that draws a bar on standard error once a second has gone by."""
+def progress(title: str, threaded: bool = True) -> Iterator[Any]:
+    """Give a function (text, done, total) that draws a bar on standard error once a second has gone by.
+
+    A thread keeps it moving, or, if not `threaded`, it is drawn only when that function is called.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -204,6 +207,7 @@ def progress(title: str) -> Iterator[Any]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        auto_refresh=threaded,
     )
     task = bar.add_task(title, total=None)
     begin_s = time.monotonic()
@@ -215,7 +219,9 @@ def progress(title: str) -> Iterator[Any]:
             bar.start()
             shown = True
         if shown:
-            bar.update(task, description=f"{title} {text}".strip(), completed=done, total=total)
+            bar.update(
+                task, description=f"{title} {text}".strip(), completed=done, total=total, refresh=not threaded
+            )
 
     try:
         yield advance

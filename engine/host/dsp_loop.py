@@ -35,6 +35,12 @@ ADAPT_INTERVAL_S = 0.5
 """How long a deeper ring is tried before it is made deeper still."""
 
 
+def ahead_frames(quantum_frames: int, device_frames: int, safety_quanta: int) -> int:
+    """Return how full the ring is kept: what the device takes at once, in whole quanta, and the safety beyond one."""
+    quanta = -(-device_frames // quantum_frames) + safety_quanta - 1
+    return min(quanta * quantum_frames, MOST_AHEAD_FRAMES)
+
+
 class DspLoop:
     """Renders into the ring until the sound has ended.
 
@@ -110,8 +116,7 @@ class DspLoop:
 
     def _top_up(self, device_frames: int) -> None:
         quantum = self._spec.quantum_frames
-        goal = (-(-device_frames // quantum) + self._safety_quanta - 1) * quantum
-        goal = min(goal, MOST_AHEAD_FRAMES)
+        goal = ahead_frames(quantum, device_frames, self._safety_quanta)
         while not self._ended and self._writer.waiting_frames + quantum <= goal:
             self._render()
 

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 PRIORITY = 10
 """Of SCHED_FIFO, for the DSP loop: above ordinary threads, below those of an audio server."""
@@ -54,6 +54,19 @@ def request_rights(messenger: int | None) -> str:
     )
 
 
+@contextlib.contextmanager
+def borrowed_rights() -> Iterator[str]:
+    """Have the calling thread hold the rights of the DSP loop within the block; gives what `request_rights` returns."""
+    known = hasattr(os, "sched_getscheduler")
+    before = (os.sched_getscheduler(0), os.sched_getparam(0)) if known else None
+    try:
+        yield request_rights(None)
+    finally:
+        if before is not None:
+            _restore_scheduling(*before)
+        _unlock_memory()
+
+
 def in_background(job: Callable[[], object]) -> None:
     """Do `job` on a thread of low priority, and wait for it; raises what it raises.
 
@@ -88,7 +101,20 @@ def _request_priority(thread: int, priority: int) -> bool:
     return True
 
 
+def _restore_scheduling(policy: int, param: "os.sched_param") -> None:
+    try:
+        os.sched_setscheduler(0, policy, param)
+    except PermissionError:  # without rights, what is reset on a fork stays so
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
+
+
 def _lock_memory() -> bool:
     """Ask for all present memory to stay out of swap."""
     libc = ctypes.CDLL(None)
     return not hasattr(libc, "mlockall") or libc.mlockall(_MCL_CURRENT) == 0
+
+
+def _unlock_memory() -> None:
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "munlockall"):
+        libc.munlockall()

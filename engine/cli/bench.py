@@ -1,0 +1,107 @@
+"""`roomtone bench`: what this machine can do."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from engine.cli.common import JsonOption, RateOption, compiling, interruptible, progress
+from engine.errors import InputError, Problem
+
+HELP = "Measure what this machine can do: time of a quantum, tracks until overload, latency, start, memory."
+EXAMPLES = """**Examples**
+
+    roomtone bench                                   about a minute
+
+    roomtone bench --tracks 64 --quantum 32,64,128,256,512,1024 --only quanta,latency
+
+    roomtone bench --only capacity --quantum 64
+
+    roomtone bench --cold --json > bench.json
+
+**What is measured** is the default graph of a scene on the very renderer that plays, with noise in every track and each
+track of another importance: all filters and all bells work, all the time. The budget of a quantum is how long it lasts.
+Figures of a shared machine drift, so all rows are measured in turns, several times; `figures` in the JSON has the
+values of each time. Parts for `--only`: quanta, nodes, capacity, latency, overhead, offline, allocations, starts,
+memory.
+"""
+
+WIDTH = 100
+"""Columns of the tables where there is no terminal to say it."""
+
+STEPS = 1000
+
+
+def bench(
+    tracks: Annotated[
+        list[str] | None,
+        typer.Option(metavar="T,…", help="Sizes of banks; repeatable. Default 8,32,128,512."),
+    ] = None,
+    quantum: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FRAMES,…", help="Frames rendered at a time, 16 to 2048; repeatable. Default 128."
+        ),
+    ] = None,
+    rate: RateOption = 48_000,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Sound that is measured of each bank at each quantum.")
+    ] = 4.0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART,…", help="Only these parts, see below; repeatable."),
+    ] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Also start with nothing compiled, which takes up to a minute.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what this machine can do."""
+    from benchmarks.bench.settings import PARTS, QUANTA, TRACKS, Settings
+
+    banks, quanta = _numbers(tracks, "--tracks"), _numbers(quantum, "--quantum")
+    settings = Settings(banks or TRACKS, quanta or QUANTA, rate, seconds, cold, _words(only) or PARTS)
+    with interruptible():
+        with compiling():
+            from benchmarks.bench.measurements import measurements
+            from benchmarks.bench.report import run
+        # A bar that is drawn by a thread would take the interpreter from what is measured.
+        with progress("measuring", threaded=False) as advance:
+            report = run(
+                settings,
+                measurements(settings),
+                lambda what, share: advance(what, round(STEPS * share), STEPS),
+            )
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    _print(report.text())
+
+
+def _words(given: list[str] | None) -> tuple[str, ...]:
+    """Return the words of a repeatable list with commas."""
+    return tuple(word.strip() for text in given or () for word in text.split(",") if word.strip())
+
+
+def _numbers(given: list[str] | None, option: str) -> tuple[int, ...]:
+    """Return its whole numbers; raises InputError for anything else."""
+    numbers = []
+    for word in _words(given):
+        try:
+            numbers.append(int(word))
+        except ValueError:
+            raise InputError(Problem(f"`{word}`", "whole numbers, as in 8,32", option)) from None
+    if given and not numbers:
+        raise InputError(Problem("names nothing", "whole numbers, as in 8,32", option))
+    return tuple(numbers)
+
+
+def _print(lines: Iterable[object]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.file.isatty():
+        console.width = WIDTH
+    for line in lines:
+        console.print(line)
