@@ -76,6 +76,11 @@ def _prepare_cache() -> bool:
 _cached = _prepare_cache()
 
 
+def cached() -> bool:
+    """Whether compiled kernels are kept for the next start."""
+    return _cached
+
+
 def _set_cache_aside() -> None:
     global _cached
     folder = Path(numba.config.CACHE_DIR)

@@ -12,17 +12,23 @@ Better = Literal["lower", "higher"]
 class Figure:
     """One measured quantity. `samples` are its values in the parts of a run that lie apart in time; what it came to
     is `value`, their median unless it says otherwise. A figure with one sample can be shown, but not compared.
+
+    What takes time takes more of it on a slower machine. `steady` is what does not, though its unit is one of time: a
+    device's period, say.
     """
 
     value: float
     unit: str
     better: Better
     samples: tuple[float, ...]
+    steady: bool = False
 
     @classmethod
-    def of(cls, samples: Sequence[float], unit: str, better: Better = "lower") -> "Figure":
+    def of(
+        cls, samples: Sequence[float], unit: str, better: Better = "lower", *, steady: bool = False
+    ) -> "Figure":
         """Return the figure of one value per part of the run."""
-        return cls(statistics.median(samples), unit, better, tuple(samples))
+        return cls(statistics.median(samples), unit, better, tuple(samples), steady)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is stored."""
@@ -31,6 +37,7 @@ class Figure:
             "unit": self.unit,
             "better": self.better,
             "samples": list(self.samples),
+            **({"steady": True} if self.steady else {}),
         }
 
     @classmethod
@@ -44,4 +51,5 @@ class Figure:
             str(stored["unit"]),
             better,
             tuple(float(value) for value in stored["samples"]),
+            bool(stored.get("steady", False)),
         )

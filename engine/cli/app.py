@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import typer
 
-from engine.cli import analyze, bench, devices, play, render, scene
+from engine.cli import analyze, bench, check, devices, play, render, scene
 from engine.cli.common import abandon_output
 from engine.errors import RoomtoneError
 
@@ -23,6 +23,7 @@ app.command("render", help=render.HELP, epilog=render.EXAMPLES)(render.render)
 app.command("analyze", help=analyze.HELP, epilog=analyze.EXAMPLES)(analyze.analyze)
 app.command("bench", help=bench.HELP, epilog=bench.EXAMPLES)(bench.bench)
 app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devices)
+app.command("check", help=check.HELP, epilog=check.EXAMPLES)(check.check)
 app.add_typer(scene.app, name="scene")
 
 

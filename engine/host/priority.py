@@ -20,6 +20,10 @@ BACKGROUND_NICENESS = 10
 SWITCH_INTERVAL_S = 0.0002
 """How long another thread may keep the interpreter from the DSP loop; the default of 5 ms is two quanta."""
 
+PRIORITY_LINE = "`@audio - rtprio 20`"
+MEMORY_LINE = "`@audio - memlock unlimited`"
+"""What /etc/security/limits.conf must say for the rights to be granted."""
+
 _MCL_CURRENT = 1
 
 
@@ -38,13 +42,13 @@ def request_rights(messenger: int | None) -> str:
     stays an ordinary thread: there, building a large graph at real-time priority would starve the audio server.
     """
     refused = []
-    granted = _request_priority(0, PRIORITY)
+    granted = request_priority(0, PRIORITY)
     if granted and messenger is not None and (os.cpu_count() or 1) > 1:
-        granted = _request_priority(messenger, MESSENGER_PRIORITY)
+        granted = request_priority(messenger, MESSENGER_PRIORITY)
     if not granted:
-        refused.append(("real-time priority", "`@audio - rtprio 20`"))
-    if not _lock_memory():
-        refused.append(("locked memory", "`@audio - memlock unlimited`"))
+        refused.append(("real-time priority", PRIORITY_LINE))
+    if not lock_memory():
+        refused.append(("locked memory", MEMORY_LINE))
     if not refused:
         return ""
     what, lines = (" and ".join(column) for column in zip(*refused, strict=True))
@@ -91,7 +95,8 @@ def in_background(job: Callable[[], object]) -> None:
         raise failures[0]
 
 
-def _request_priority(thread: int, priority: int) -> bool:
+def request_priority(thread: int, priority: int) -> bool:
+    """Ask for SCHED_FIFO at `priority` for a thread by its native number (0: the calling one); say if it is granted."""
     if not hasattr(os, "sched_setscheduler"):
         return True
     try:
@@ -108,8 +113,8 @@ def _restore_scheduling(policy: int, param: "os.sched_param") -> None:
         os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
 
 
-def _lock_memory() -> bool:
-    """Ask for all present memory to stay out of swap."""
+def lock_memory() -> bool:
+    """Ask for all present memory to stay out of swap; say if it is granted."""
     libc = ctypes.CDLL(None)
     return not hasattr(libc, "mlockall") or libc.mlockall(_MCL_CURRENT) == 0
 
