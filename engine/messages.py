@@ -108,6 +108,7 @@ class Swapped:
 class Started:
     """The driver runs: its name, the device's, and the device's own latency in seconds.
 
+    `input_latency_s` is that of its input, 0 without one.
     `rights` says in one line what the system refused that keeps a busy machine on time, and the remedy; else "".
     """
 
@@ -115,6 +116,7 @@ class Started:
     device: str
     latency_s: float
     rights: str = ""
+    input_latency_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

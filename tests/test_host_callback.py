@@ -1,5 +1,7 @@
 import ctypes
 import re
+import time
+from typing import Any
 
 import numba
 import numpy as np
@@ -17,7 +19,12 @@ class Device:
     """Calls the compiled callback as PortAudio would."""
 
     def __init__(
-        self, channels: int = 2, fade_in_ms: float = 0.0, first_frame: int = 0, channels_in: int = 0
+        self,
+        channels: int = 2,
+        fade_in_ms: float = 0.0,
+        first_frame: int = 0,
+        channels_in: int = 0,
+        clock: int | None = None,
     ) -> None:
         self.ring = np.zeros((callback.RING_FRAMES, 2), np.float32)
         self.counters = np.zeros(callback.COUNTERS, np.int64)
@@ -27,6 +34,7 @@ class Device:
         self.channels = channels
         self.log = np.zeros((callback.UNDERRUN_LOG, callback.UNDERRUN_COLUMNS), np.int64)
         self.inputs = InputRing()
+        self.intervals = np.zeros(callback.INTERVAL_WORDS, np.int64)
         self.channels_in = channels_in
         self.state = CallbackState(
             self.ring,
@@ -37,6 +45,8 @@ class Device:
             fade_in_ms=fade_in_ms,
             inputs=self.inputs,
             channels_in=channels_in,
+            intervals=self.intervals,
+            clock=clock,
         )
         kind = ctypes.CFUNCTYPE(
             ctypes.c_int32,
@@ -319,7 +329,86 @@ def test_ring_minimum_is_the_least_that_was_left() -> None:
     assert device.count(callback.RING_MINIMUM) == 128
 
 
+class Clock:
+    """A `clock_gettime` that tells `times_ns` one after the other, then fails."""
+
+    def __init__(self, times_ns: NDArray[np.int64]) -> None:
+        self.times_ns = times_ns.tolist()
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int64))
+        self._kept = kind(self.tell)
+        self.address = ctypes.cast(self._kept, ctypes.c_void_p).value
+
+    def tell(self, clock: int, timespec: Any) -> int:
+        assert clock == time.CLOCK_MONOTONIC
+        if not self.times_ns:
+            return -1
+        timespec[0], timespec[1] = divmod(self.times_ns.pop(0), 1_000_000_000)
+        return 0
+
+
+def test_intervals_between_buffers_are_counted_as_numpy_counts_them() -> None:
+    """Bins of 1/256 of a buffer of 128 frames, up to 4 of it, and all that is longer in one more."""
+    random = np.random.default_rng(440)
+    bin_ns = 128 * 1_000_000_000 // (RATE_HZ * 256)
+    intervals_ns = np.concatenate(
+        [
+            random.normal(2_666_667, 400_000, 2000).astype(np.int64).clip(0),
+            np.array([0, 1, bin_ns - 1, bin_ns, 1024 * bin_ns - 1, 1024 * bin_ns, 10_000_000_000]),
+        ]
+    )
+    clock = Clock(5_000_000_000_000 + np.concatenate([[0], np.cumsum(intervals_ns)]))
+    device = Device(clock=clock.address)
+    for _ in range(len(intervals_ns) + 1):
+        device.take(128)
+    edges = np.append(np.arange(1025) * bin_ns, np.iinfo(np.int64).max)
+    expected, _ = np.histogram(intervals_ns, edges)
+    np.testing.assert_array_equal(device.intervals[callback.FIRST_BIN :], expected)
+    assert device.intervals[callback.BIN_NS] == bin_ns
+    assert device.intervals[callback.LONGEST_NS] == 10_000_000_000
+    assert device.intervals[callback.INTERVALS] == len(intervals_ns)
+    assert device.intervals[callback.INTERVAL_FRAMES] == 128 * len(intervals_ns)
+
+
+def test_a_buffer_that_is_taken_in_pieces_ends_one_interval() -> None:
+    """Three calls of 64 frames at one time of the device, 4 ms apart: 192 frames in each interval."""
+    clock = Clock(np.arange(9, dtype=np.int64) * 10_000 + np.repeat([1, 4_000_001, 8_000_001], 3))
+    device = Device(clock=clock.address)
+    for now_s in np.repeat([1.0, 1.004, 1.008], 3):
+        device.take(64, now_s=float(now_s))
+    assert device.intervals[callback.PIECES] == 6
+    assert device.intervals[callback.INTERVALS] == device.intervals[callback.FIRST_BIN :].sum() == 2
+    assert device.intervals[callback.INTERVAL_FRAMES] == 2 * 192
+    assert device.intervals[callback.LONGEST_NS] == 4_030_000
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_without_a_clock_the_sound_is_the_same_and_no_interval_is_counted(broken: bool) -> None:
+    clock = Clock(np.array([], np.int64))
+    device = Device(clock=clock.address if broken else 0)
+    sound = noise(256)
+    device.write(sound)
+    heard = np.concatenate([device.take(128), device.take(128)])
+    np.testing.assert_array_equal(heard, sound)
+    assert not device.intervals.any()
+
+
+def test_the_clock_of_the_callback_is_that_of_the_machine() -> None:
+    device = Device()
+    before_ns = time.monotonic_ns()
+    device.take(128)
+    assert before_ns <= device.intervals[callback.LAST_NS] <= time.monotonic_ns()
+
+
 def test_the_callback_neither_allocates_nor_waits_for_the_interpreter() -> None:
+    """What numba wraps around it takes the interpreter only for an error, and the one thing it returns is 0.
+
+    The clock is the only function it calls by an address.
+    """
     compiled = numba.cfunc(callback.SIGNATURE, nopython=True, error_model="numpy")(callback._fill)
-    called = set(re.findall(r"@(\w*(?:NRT|PyGILState|malloc)\w*)", compiled.inspect_llvm()))
-    assert not {name for name in called if "alloc" in name.lower() or "GIL" in name}
+    functions = compiled.inspect_llvm().split("\ndefine ")
+    body = next(text for text in functions if re.match(r"[^\n]*@_ZN\w*_fill", text))
+    assert not re.findall(r"@\w*(?:alloc|gil|GIL|Py)\w*", body)
+    assert set(re.findall(r"ret i32 (.*)", body)) == {"0"}
+    assert len(re.findall(r"call i32 %", body)) == 1
+    calls = set(re.findall(r"call [^\n@%]*@([\w.]+)", body))
+    assert not {name for name in calls if not name.startswith("llvm.")}

@@ -43,7 +43,7 @@ class Hurried:
     """A clock of a device that takes everything there is whenever it is asked, and more: always short."""
 
     name = device = "hurried"
-    latency_s = 0.0
+    latency_s = input_latency_s = 0.0
     device_frames = 128
 
     def __init__(self, session: Session, turns: int, loop_s: Clock) -> None:

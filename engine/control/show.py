@@ -18,7 +18,7 @@ from engine.errors import HostError, InputError, NoAnswer, Problem
 from engine.host.engine_handle import EngineHandle
 from engine.host.probe import DeviceProbe
 from engine.host.protocol import DriverName
-from engine.host.session import EngineStatistics, Underrun
+from engine.host.session import DeviceIntervals, EngineStatistics, Underrun
 from engine.messages import Built, DeviceLost, Failed, Fault, Notice, Started, Stopped, ToControl
 from engine.meters import MeterTable
 from engine.params import ParamTable, spoken
@@ -212,6 +212,10 @@ class Show:
     def statistics(self) -> EngineStatistics:
         """Return how the engine is doing now."""
         return self._engine.statistics()
+
+    def intervals(self) -> DeviceIntervals:
+        """Return how evenly the device has asked for its buffers since the present engine began."""
+        return self._engine.intervals()
 
     def masking(self, per_band: bool = False) -> MaskingMoment:
         """Return who masks whom now, before and after unmasking; `per_band` also in which of the 25 bands."""

@@ -17,6 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from dsp.clock import clock_address, monotonic_ns
 from dsp.jit import kernel
 from dsp.memory import fence, pointer
 from engine.inputs import InputRing
@@ -46,6 +47,16 @@ UNDERRUN_COLUMNS = 3
 """Under-runs that are remembered, the nth in row n modulo `UNDERRUN_LOG`: (frame at which the ring ran dry, frames
 missing, microseconds from the callback before to the one that ran short, -1 where unknown)."""
 
+# The intervals between the device's buffers by the machine's clock, int64 `[INTERVAL_WORDS]`, the callback's alone:
+# `INTERVALS` were counted, in which it took `INTERVAL_FRAMES`; `PIECES` are calls that continue a buffer.
+BIN_NS, LAST_NS, INTERVALS, INTERVAL_FRAMES, LONGEST_NS, PIECES = range(6)
+FIRST_BIN = 8
+INTERVAL_BINS = 1024
+BINS_A_BUFFER = 256
+"""How fine the histogram is: this many bins of `BIN_NS` for the length of the first buffer. One more holds the rest."""
+
+INTERVAL_WORDS = FIRST_BIN + INTERVAL_BINS + 1
+
 INPUT_FRAMES = 2**14
 INPUT_CHANNELS = 8
 """The shape of an `engine.inputs.InputRing`."""
@@ -67,8 +78,11 @@ IDLE, PLAYING, DRAINING = range(3)
     CHANNELS,
     CHANNELS_IN,
     MUTED,
-) = range(9)
-WORDS = 9
+    INTERVALS_ADDRESS,
+    CLOCK_ADDRESS,
+    RATE_HZ,
+) = range(12)
+WORDS = 12
 
 # What the callback keeps between calls: float64 `[VOICE]`.
 (
@@ -110,7 +124,8 @@ class CallbackState:
     """The memory of one stream's callback; must live longer than the stream.
 
     The first `fade_in_ms` fade in, as they must where the sound is already under way. `channels_in` of the device's
-    input, at most `INPUT_CHANNELS`, go to `inputs`.
+    input, at most `INPUT_CHANNELS`, go to `inputs`. `clock` is the address of the `clock_gettime` that tells when the
+    device asks, 0 for none; `intervals`, `INTERVAL_WORDS` zeros, is where that is counted.
     """
 
     def __init__(
@@ -124,9 +139,12 @@ class CallbackState:
         fade_in_ms: float = 0.0,
         inputs: InputRing | None = None,
         channels_in: int = 0,
+        intervals: NDArray[np.int64] | None = None,
+        clock: int | None = None,
     ) -> None:
         inputs = InputRing() if inputs is None else inputs
-        self._kept = (ring, counters, log, inputs)
+        intervals = np.zeros(INTERVAL_WORDS, np.int64) if intervals is None else intervals
+        self._kept = (ring, counters, log, inputs, intervals)
         self.voice = np.zeros(VOICE)
         self.voice[GAIN] = 0.0 if fade_in_ms > 0.0 else 1.0
         self.voice[USUAL_STEP] = 1e3 / (FADE_IN_MS * rate_hz)
@@ -142,6 +160,9 @@ class CallbackState:
         self.words[INPUT_COUNTERS_ADDRESS] = inputs.counters.ctypes.data
         self.words[CHANNELS] = channels
         self.words[CHANNELS_IN] = channels_in
+        self.words[INTERVALS_ADDRESS] = intervals.ctypes.data
+        self.words[CLOCK_ADDRESS] = clock_address() if clock is None else clock
+        self.words[RATE_HZ] = rate_hz
 
     @property
     def address(self) -> int:
@@ -177,10 +198,12 @@ def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
             for channel in range(channels):
                 out[n, channel] = np.float32(0.0)
         return 0
+    now_ns = monotonic_ns(words[CLOCK_ADDRESS]) if words[CLOCK_ADDRESS] != 0 else np.int64(-1)
     ring = numba.carray(pointer(words[RING_ADDRESS]), (RING_FRAMES, 2), np.float32)
     counters = numba.carray(pointer(words[COUNTERS_ADDRESS]), (COUNTERS,), np.int64)
     voice = numba.carray(pointer(words[VOICE_ADDRESS]), (VOICE,), np.float64)
     log = numba.carray(pointer(words[LOG_ADDRESS]), (UNDERRUN_LOG, UNDERRUN_COLUMNS), np.int64)
+    intervals = numba.carray(pointer(words[INTERVALS_ADDRESS]), (INTERVAL_WORDS,), np.int64)
 
     channels_in = words[CHANNELS_IN]
     if channels_in > 0:
@@ -206,6 +229,21 @@ def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
     before = voice[BURST_TIME]
     interval_us = np.int64((now - before) * 1e6 + 0.5) if 0.0 <= before <= now else np.int64(-1)
     same_buffer = now >= 0.0 and now == before and not flags & OUTPUT_UNDERFLOW
+    if now_ns >= 0:
+        if same_buffer:
+            intervals[PIECES] += 1
+        else:
+            if intervals[LAST_NS] > 0:
+                took = np.int64(voice[BURST])
+                if intervals[BIN_NS] == 0:
+                    intervals[BIN_NS] = max(1, took * 1_000_000_000 // (words[RATE_HZ] * BINS_A_BUFFER))
+                interval_ns = now_ns - intervals[LAST_NS]
+                place = min(max(interval_ns // intervals[BIN_NS], 0), INTERVAL_BINS)
+                intervals[FIRST_BIN + place] += 1
+                intervals[LONGEST_NS] = max(intervals[LONGEST_NS], interval_ns)
+                intervals[INTERVAL_FRAMES] += took
+                intervals[INTERVALS] += 1
+            intervals[LAST_NS] = now_ns
     voice[BURST] = voice[BURST] + frames if same_buffer else frames
     voice[BURST_TIME] = now
     if voice[BURST] > counters[DEVICE_FRAMES]:

@@ -16,12 +16,14 @@ class Driver(Protocol):
     """Takes frames out of the ring of a session at the pace of a clock of its own.
 
     Attributes: `name` of the driver, `device` it plays on, `latency_s` from the ring to the ear as reported,
-    `device_frames`, about how many frames it takes at once.
+    `input_latency_s` from the microphone to the input ring (0 without an input), `device_frames`, about how many frames
+    it takes at once.
     """
 
     name: str
     device: str
     latency_s: float
+    input_latency_s: float
     device_frames: int
 
     def start(self) -> None:

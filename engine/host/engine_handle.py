@@ -15,7 +15,7 @@ from engine.host.callback import MESSAGES, WRITTEN
 from engine.host.child_process import ChildProcess
 from engine.host.protocol import DriverName, Latency, Open
 from engine.host.ring import RingTap
-from engine.host.session import EngineStatistics, Session, Underrun
+from engine.host.session import DeviceIntervals, EngineStatistics, Session, Underrun
 from engine.host.shared_clips import SharedClips
 from engine.host.shm import Segment
 from engine.host.spare import SpareEngine
@@ -224,6 +224,10 @@ class EngineHandle:
     def statistics(self) -> EngineStatistics:
         """Return how the engine is doing now."""
         return self._session.snapshot(self._child.alive)
+
+    def intervals(self) -> DeviceIntervals:
+        """Return how evenly the device has asked for its buffers since the present engine began."""
+        return self._session.intervals_so_far()
 
     def underruns_since(self, count: int) -> list[Underrun]:
         """Return the under-runs after the first `count`.

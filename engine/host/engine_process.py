@@ -98,7 +98,9 @@ class _Engine:
         with denormals_flushed():
             self._loop.begin(driver)
             self._guard.arm()
-            self._messenger.post(Started(driver.name, driver.device, driver.latency_s, rights))
+            self._messenger.post(
+                Started(driver.name, driver.device, driver.latency_s, rights, driver.input_latency_s)
+            )
             self._messenger.post(Stopped(self._loop.run()))
 
     def _let_go(self) -> None:

@@ -32,6 +32,7 @@ class NullClock:
     name = "null"
     device = "null clock"
     latency_s = 0.0
+    input_latency_s = 0.0
 
     def __init__(
         self, session: Session, spec: StreamSpec, clock: Callable[[], float] = time.monotonic

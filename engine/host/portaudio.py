@@ -71,6 +71,7 @@ class PortAudioDriver:
                 fade_in_ms=wish.fade_in_ms,
                 inputs=session.inputs,
                 channels_in=channels_in,
+                intervals=session.intervals,
             )
             try:
                 self._stream = sd._StreamBase(
@@ -96,6 +97,7 @@ class PortAudioDriver:
             )
         latency = self._stream.latency
         self.latency_s = float(latency[1] if channels_in else latency)
+        self.input_latency_s = float(latency[0]) if channels_in else 0.0
         self.device_frames = max(wish.spec.quantum_frames, round(self.latency_s * rate_hz))
         self._rate_hz = rate_hz
         # DSP loop only

@@ -25,6 +25,7 @@ _SIZES_BYTES = (
     callback.COUNTERS * 8,
     callback.UNDERRUN_LOG * callback.UNDERRUN_COLUMNS * 8,
     STATISTICS * 8,
+    callback.INTERVAL_WORDS * 8,
     SLOT_CAPACITY * 8,
     METER_CAPACITY * 8,
     INPUT_BYTES,
@@ -78,6 +79,23 @@ class EngineStatistics:
     alive: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceIntervals:
+    """The intervals between the buffers that the device asked for, by the machine's monotonic clock, as a histogram.
+
+    `counts` int64 `[1025]`: place k is for k to k + 1 times `bin_ns`, the last one for all that is longer. The device
+    took `frames` in all of them together; `longest_ns` is the longest. `pieces` are the callbacks that went on with a
+    buffer, as PortAudio may cut them, and end no interval: with those counted they are all callbacks but the first.
+    Nothing is counted, and `bin_ns` is 0, where there is no device, or no clock that a callback can read.
+    """
+
+    bin_ns: int
+    counts: NDArray[np.int64]
+    frames: int
+    longest_ns: int
+    pieces: int
+
+
 class Session:
     """The views of a session segment.
 
@@ -86,6 +104,7 @@ class Session:
         counters    int64 `[COUNTERS]`           see `engine.host.callback`, where each one's writer is named
         underruns   int64 `[UNDERRUN_LOG, 3]`    callback (null clock): the fields of `Underrun`
         statistics  float64 `[STATISTICS]`       DSP loop
+        intervals   int64 `[INTERVAL_WORDS]`     callback
         params      float64 `[SLOT_CAPACITY]`    control process
         meters      float64 `[METER_CAPACITY]`   DSP loop (processors)
         inputs      `InputRing`                  callback
@@ -105,12 +124,13 @@ class Session:
         log = segment.view(np.int64, callback.UNDERRUN_LOG * callback.UNDERRUN_COLUMNS, starts[2])
         self.underruns: NDArray[np.int64] = log.reshape(callback.UNDERRUN_LOG, callback.UNDERRUN_COLUMNS)
         self.statistics: NDArray[np.float64] = segment.view(np.float64, STATISTICS, starts[3])
-        self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[4])
-        self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[5])
-        self.inputs = InputRing(segment.view(np.uint8, INPUT_BYTES, starts[6]))
+        self.intervals: NDArray[np.int64] = segment.view(np.int64, callback.INTERVAL_WORDS, starts[4])
+        self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[5])
+        self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[6])
+        self.inputs = InputRing(segment.view(np.uint8, INPUT_BYTES, starts[7]))
         self.queues = tuple(
             EventQueue(segment.view(np.uint8, QUEUE_BYTES, start), callback.order_memory)
-            for start in starts[7:]
+            for start in starts[8:]
         )
 
     @classmethod
@@ -139,6 +159,7 @@ class Session:
         for counter in set(range(callback.COUNTERS)).difference(kept):
             self.counters[counter] = 0
         self.statistics.fill(0.0)
+        self.intervals.fill(0)
         self.inputs.counters[1] = 0
         self.counters[callback.READ] = first_frame
         self.counters[callback.RING_MINIMUM] = callback.RING_FRAMES
@@ -166,6 +187,17 @@ class Session:
             started=statistics[STARTED] != 0.0,
             safety_quanta=int(statistics[SAFETY_QUANTA]),
             alive=alive,
+        )
+
+    def intervals_so_far(self) -> DeviceIntervals:
+        """Return how long the device has let pass between its buffers since the present engine began."""
+        words = self.intervals.copy()
+        return DeviceIntervals(
+            bin_ns=int(words[callback.BIN_NS]),
+            counts=words[callback.FIRST_BIN :],
+            frames=int(words[callback.INTERVAL_FRAMES]),
+            longest_ns=int(words[callback.LONGEST_NS]),
+            pieces=int(words[callback.PIECES]),
         )
 
     def underruns_since(self, count: int) -> list[Underrun]:
