@@ -10,7 +10,6 @@ percentile of the wall clock stands that of the processor time, which leaves out
 """
 
 import argparse
-import copy
 import json
 import math
 import tempfile
@@ -23,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.twin import NoTwinError, Twin
+from dsp.bank import BarkBank
 from dsp.bark import BANDS
 from dsp.denormals import denormals_flushed
 from dsp.dynamic_eq import DynamicEq
+from dsp.memory import aligned
 from dsp.unmask import Unmask
 
 Samples = npt.NDArray[np.float32]
@@ -135,17 +136,17 @@ def measure(tracks: int, sounding: int, quantum: int, seconds: float) -> dict[st
 
 def compare(twin: Twin, tracks: int, quantum: int, seconds: float) -> dict[str, Any]:
     """Run the bank and the bells in turns with their twins on the same input; return times and ratios."""
-    unmask = Unmask(tracks, RATE_HZ, quantum)
-    bank, period = unmask._bank, unmask.period_frames
-    eq = DynamicEq(tracks, RATE_HZ, period)
+    period = Unmask(tracks, RATE_HZ, quantum).period_frames
+    bank, other_bank = (BarkBank(tracks, RATE_HZ, period) for _ in range(2))
+    eq, other_eq = (DynamicEq(tracks, RATE_HZ, period) for _ in range(2))
     wanted = -6.0 * np.random.default_rng(3).random((tracks, BANDS), dtype=np.float32)
     for _ in range(50):
-        eq.steer(wanted, 6.0, 0.02, 0.2)
-    other_bank, other_eq = copy.deepcopy(bank), copy.deepcopy(eq)
+        for one in (eq, other_eq):
+            one.steer(wanted, 6.0, 0.02, 0.2)
     c_bank, c_bells = twin.bank(other_bank), twin.bells(other_eq)
-    x = noise(tracks, INPUTS * quantum)
+    x, y, other_y = (aligned((n * quantum, 2 * tracks)) for n in (INPUTS, 1, 1))
+    x[:] = noise(tracks, INPUTS * quantum)
     inputs = [x[start : start + quantum] for start in range(0, len(x), quantum)]
-    y, other_y = np.zeros_like(inputs[0]), np.zeros_like(inputs[0])
     turns = max(10, math.ceil(seconds * RATE_HZ / quantum / TURN))
     took = np.zeros((2, 2, turns))
     apart = {"bank": 0.0, "bells": 0.0}

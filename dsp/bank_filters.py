@@ -45,24 +45,28 @@ def _mix(x: Samples, dither: Samples, heard: Samples, peak: Samples, mono: Sampl
     for first in range(0, frames, STRIP):
         last = min(first + STRIP, frames)
         for group in range(whole):
-            at = group * WIDTH
+            at, sums = group * WIDTH, mono[np.uint64(group)]
             sounds, loudest = load(heard, at), load(peak, at)
             for i in range(first, last):
-                sample = half * (load(x[i], at) + load(x[i], tracks + at))
+                source = x[np.uint64(i)]
+                sample = half * (load(source, at) + load(source, tracks + at))
                 sample = within(magnitude(sample), limit, sample, nothing)
                 sounds = where(sample, one, sounds)
                 loudest = larger(loudest, magnitude(sample))
-                store(mono[group, PAST + i], 0, fma(sounds, splat(dither[i]), sample))
+                store(sums[np.uint64(PAST + i)], 0, fma(sounds, splat(dither[np.uint64(i)]), sample))
             store(heard, at, sounds)
             store(peak, at, loudest)
     for t in range(whole * WIDTH, tracks):
+        left, right, lane = np.uint64(t), np.uint64(tracks + t), np.uint64(t - whole * WIDTH)
+        sound, most, sums = heard[left], peak[left], mono[np.uint64(whole)]
         for i in range(frames):
-            alone = HALF * (x[i, t] + x[i, tracks + t])
-            size = abs(alone)
-            alone = alone if size <= LIMIT else ZERO
-            heard[t] = heard[t] if alone == ZERO else ONE
-            peak[t] = max(peak[t], abs(alone))
-            mono[whole, PAST + i, t - whole * WIDTH] = alone + heard[t] * dither[i]
+            source = x[np.uint64(i)]
+            alone = HALF * (source[left] + source[right])
+            alone = alone if abs(alone) <= LIMIT else ZERO
+            sound = sound if alone == ZERO else ONE
+            most = max(most, abs(alone))
+            sums[np.uint64(PAST + i), lane] = alone + sound * dither[np.uint64(i)]
+        heard[left], peak[left] = sound, most
 
 
 @device

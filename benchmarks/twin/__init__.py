@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.bank import BarkBank
+from dsp.bank_design import TAPS_PER_PHASE
 from dsp.dynamic_eq import DynamicEq
 from dsp.vectors import WIDTH
 
@@ -68,6 +69,7 @@ class TwinBank:
             _pointer(array)
             for array in (
                 bank._dither,
+                bank._taps,
                 bank._coefs,
                 bank._lanes,
                 bank._heard,
@@ -77,13 +79,16 @@ class TwinBank:
                 bank._awake,
                 bank._mono,
                 bank._packed,
+                bank._low,
             )
         ]
 
     def arguments(self, x: Samples, passed: int) -> tuple[object, ...]:
         """Return what `run` takes, made ready before the clock starts."""
-        frames, tracks = (ctypes.c_int64(n) for n in (x.shape[0], self._bank.tracks))
-        return _pointer(x), frames, tracks, ctypes.c_int64(passed), *self._state
+        bank = self._bank
+        factor = len(bank._taps) // TAPS_PER_PHASE
+        counts = (len(x), bank.tracks, passed, bank.low, bank.usable, factor)
+        return _pointer(x), *(ctypes.c_int64(n) for n in counts), *self._state
 
     def run(self, arguments: tuple[object, ...]) -> None:
         """Filter."""

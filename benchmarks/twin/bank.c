@@ -1,24 +1,41 @@
-/* The twin of dsp/bank.py: filter_bands. The same arithmetic on the same arrays. */
+/* The twin of dsp/bank_filters.py: filter_bands. The same arithmetic on the same arrays, every a b + c in one rounding. */
 
 #include "lanes.h"
 
-typedef struct { vec h1, s1, h2, s2, sum; } state;
-typedef struct { vec a1, b1, a2, b2; } sections;
+enum { BANDS = 25, CHUNK = 128, STRIP = 4, PAST = 2, ROWS = 5, SPARE_BANDS = 3, TAPS_PER_PHASE = 8 };
+enum { BAND = ROWS * WIDTH, TAP_ROWS = BANDS * ROWS, BLOCK = (BANDS + SPARE_BANDS) * BAND };
+enum { PAST_ROWS = TAP_ROWS + TAPS_PER_PHASE, LOW_PAST_ROWS = PAST_ROWS + PAST, GROUP = (PAST + CHUNK) * WIDTH };
+
+typedef struct { vec w1, w2, v1, v2, sum; } state;
 
 static void mix(const float *x, int64_t frames, int64_t tracks, const float *dither, float *restrict heard,
                 float *restrict peak, float *restrict mono)
 {
-    for (int64_t i = 0; i < frames; i++) {
-        const float *left = x + i * 2 * tracks, *right = left + tracks, noise = dither[i];
-        float *restrict row = mono + i * (tracks + WIDTH);
-        for (int64_t t = 0; t < tracks; t++) {
-            float sample = 0.5f * (left[t] + right[t]);
-            sample = fabsf(sample) <= LIMIT ? sample : 0.0f;
-            heard[t] = sample == 0.0f ? heard[t] : 1.0f;
-            peak[t] = fabsf(sample) > peak[t] ? fabsf(sample) : peak[t];
-            row[t] = sample + heard[t] * noise;
+    const int64_t whole = tracks / WIDTH;
+    for (int64_t first = 0; first < frames; first += STRIP) {
+        const int64_t last = least(first + STRIP, frames);
+        for (int64_t group = 0; group < whole; group++) {
+            const float *left = x + group * WIDTH, *right = left + tracks;
+            vec sounds = load(heard + group * WIDTH), loudest = load(peak + group * WIDTH);
+            for (int64_t i = first; i < last; i++) {
+                vec sample = sound(0.5f * (load(left + i * 2 * tracks) + load(right + i * 2 * tracks)));
+                vec size = magnitude(sample);
+                sounds = choose(sample != 0.0f, splat(1.0f), sounds);
+                loudest = choose(size > loudest, size, loudest);
+                store(mono + group * GROUP + (PAST + i) * WIDTH, sounds * dither[i] + sample);
+            }
+            store(heard + group * WIDTH, sounds);
+            store(peak + group * WIDTH, loudest);
         }
     }
+    for (int64_t t = whole * WIDTH; t < tracks; t++)
+        for (int64_t i = 0; i < frames; i++) {
+            float alone = 0.5f * (x[i * 2 * tracks + t] + x[i * 2 * tracks + tracks + t]);
+            alone = fabsf(alone) <= LIMIT ? alone : 0.0f;
+            heard[t] = alone == 0.0f ? heard[t] : 1.0f;
+            peak[t] = fabsf(alone) > peak[t] ? fabsf(alone) : peak[t];
+            mono[whole * GROUP + (PAST + i) * WIDTH + t - whole * WIDTH] = alone + heard[t] * dither[i];
+        }
 }
 
 static void wake(const float *heard, int64_t tracks, int64_t *slot, int64_t *track, int64_t *awake)
@@ -35,67 +52,128 @@ static void wake(const float *heard, int64_t tracks, int64_t *slot, int64_t *tra
     }
 }
 
-static inline void step(vec x, const sections *f, state *s)
+static int is_group(const int64_t *members, int64_t count, const float *heard, int64_t tracks)
 {
-    vec v = x - s->s1 + f->a1 * s->h1;
-    vec w = v - s->s2 + f->a2 * s->h2;
-    s->h1 = v - s->h1;
-    s->s1 = s->s1 + f->b1 * v;
-    s->h2 = w - s->h2;
-    s->s2 = s->s2 + f->b2 * w;
-    s->sum = s->sum + w * w;
+    const int64_t first = members[0];
+    int whole = first % WIDTH == 0;
+    for (int64_t lane = 0; lane < count; lane++) whole &= members[lane] == first + lane;
+    for (int64_t t = first + count; t < least(first + WIDTH, tracks); t++) whole &= heard[t] == 0.0f;
+    return whole;
 }
 
-static inline void filter(const float *source, int64_t stride, int64_t frames, const float *coefs, float *lanes)
+static void pack(const float *mono, int64_t frames, const int64_t *members, int64_t count, float *restrict packed)
 {
-    sections f[AT_ONCE];
-    state s[AT_ONCE];
-#pragma GCC unroll 5
-    for (int b = 0; b < AT_ONCE; b++) {
-        const float *c = coefs + 4 * b, *m = lanes + 5 * WIDTH * b;
-        f[b] = (sections){splat(c[0]), splat(c[1]), splat(c[2]), splat(c[3])};
-        s[b] = (state){load(m), load(m + WIDTH), load(m + 2 * WIDTH), load(m + 3 * WIDTH), load(m + 4 * WIDTH)};
-    }
-    for (int64_t i = 0; i < frames; i++) {
-        vec x = load(source + i * stride);
-#pragma GCC unroll 5
-        for (int b = 0; b < AT_ONCE; b++) step(x, &f[b], &s[b]);
-    }
-#pragma GCC unroll 5
-    for (int b = 0; b < AT_ONCE; b++) {
-        float *m = lanes + 5 * WIDTH * b;
-        store(m, s[b].h1);
-        store(m + WIDTH, s[b].s1);
-        store(m + 2 * WIDTH, s[b].h2);
-        store(m + 3 * WIDTH, s[b].s2);
-        store(m + 4 * WIDTH, s[b].sum);
+    for (int64_t i = 0; i < frames; i++) store(packed + (PAST + i) * WIDTH, splat(0.0f));
+    for (int64_t lane = 0; lane < count; lane++) {
+        const float *one = mono + members[lane] / WIDTH * GROUP + members[lane] % WIDTH;
+        for (int64_t i = PAST; i < PAST + frames; i++) packed[i * WIDTH + lane] = one[i * WIDTH];
     }
 }
 
-void filter_bands(const float *x, int64_t frames, int64_t tracks, int64_t passed, const float *dither,
-                  const float *coefs, float *lanes, float *heard, float *peak, int64_t *slot, int64_t *track,
-                  int64_t *awake, float *mono, float *packed)
+static inline state recalled(const float *m)
 {
-    const int64_t width = tracks + WIDTH;
-    for (int64_t begin = 0; begin < frames; begin += CHUNK) {
-        int64_t rows = least(CHUNK, frames - begin);
-        mix(x + begin * 2 * tracks, rows, tracks, dither + passed + begin, heard, peak, mono);
+    return (state){load(m), load(m + WIDTH), load(m + 2 * WIDTH), load(m + 3 * WIDTH), load(m + 4 * WIDTH)};
+}
+
+static inline void keep(float *m, const state *s)
+{
+    store(m, s->w1);
+    store(m + WIDTH, s->w2);
+    store(m + 2 * WIDTH, s->v1);
+    store(m + 3 * WIDTH, s->v2);
+    store(m + 4 * WIDTH, s->sum);
+}
+
+static inline state step(vec difference, const float *c, state s)
+{
+    vec w = load(c) * s.w1 + (load(c + WIDTH) * s.w2 + difference);
+    vec v = load(c + 2 * WIDTH) * s.v1 + (load(c + 3 * WIDTH) * s.v2 + (w - s.w2));
+    return (state){w, s.w1, v, s.v1, v * v + s.sum};
+}
+
+static void filter(const float *z, int64_t rows, int64_t first, int64_t last, const float *coefs, float *bands)
+{
+    int64_t band = first;
+    for (; band < last - 1; band += 2) {
+        const float *c = coefs + band * 4 * WIDTH;
+        float *m = bands + band * BAND;
+        state one = recalled(m), other = recalled(m + BAND);
+        for (int64_t i = 0; i < rows; i++) {
+            REREAD;
+            vec difference = load(z + (i + PAST) * WIDTH) - load(z + i * WIDTH);
+            one = step(difference, c, one);
+            other = step(difference, c + 4 * WIDTH, other);
+        }
+        keep(m, &one);
+        keep(m + BAND, &other);
+    }
+    if (band < last) {
+        const float *c = coefs + band * 4 * WIDTH;
+        state alone = recalled(bands + band * BAND);
+        for (int64_t i = 0; i < rows; i++)
+            alone = step(load(z + (i + PAST) * WIDTH) - load(z + i * WIDTH), c, alone);
+        keep(bands + band * BAND, &alone);
+    }
+}
+
+static int64_t lower(const float *z, int64_t rows, int64_t phase, const float *taps, int64_t factor, float *m,
+                     float *low)
+{
+    vec y[TAPS_PER_PHASE];
+    int64_t count = 0, i = 0;
+#pragma GCC unroll 8
+    for (int k = 0; k < TAPS_PER_PHASE; k++) y[k] = load(m + k * WIDTH);
+    while (i < rows) {
+        for (int64_t end = i + least(factor - phase, rows - i); i < end; i++, phase++) {
+            vec x = load(z + (PAST + i) * WIDTH);
+            const float *row = taps + phase * TAPS_PER_PHASE * WIDTH;
+#pragma GCC unroll 8
+            for (int k = 0; k < TAPS_PER_PHASE; k++) y[k] = load(row + k * WIDTH) * x + y[k];
+        }
+        if (phase == factor) {
+            store(low + (PAST + count) * WIDTH, y[0]);
+#pragma GCC unroll 8
+            for (int k = 0; k < TAPS_PER_PHASE - 1; k++) y[k] = y[k + 1];
+            y[TAPS_PER_PHASE - 1] = splat(0.0f);
+            count++;
+            phase = 0;
+        }
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < TAPS_PER_PHASE; k++) store(m + k * WIDTH, y[k]);
+    return count;
+}
+
+static void copy_past(const float *from, float *to)
+{
+    for (int row = 0; row < PAST; row++) store(to + row * WIDTH, load(from + row * WIDTH));
+}
+
+void filter_bands(const float *x, int64_t frames_in_all, int64_t tracks, int64_t passed, int64_t low_bands,
+                  int64_t bands, int64_t factor, const float *dither, const float *taps, const float *coefs,
+                  float *lanes, float *heard, float *peak, int64_t *slot, int64_t *track, int64_t *awake,
+                  float *mono, float *packed, float *low)
+{
+    for (int64_t begin = 0; begin < frames_in_all; begin += CHUNK) {
+        const int64_t frames = least(CHUNK, frames_in_all - begin);
+        mix(x + begin * 2 * tracks, frames, tracks, dither + passed + begin, heard, peak, mono);
         wake(heard, tracks, slot, track, awake);
         for (int64_t block = 0; block < (awake[0] + WIDTH - 1) / WIDTH; block++) {
-            const int64_t *members = track + block * WIDTH;
-            const float *source = mono + members[0];
-            int64_t count = least(WIDTH, awake[0] - block * WIDTH), stride = width, run = 1;
-            for (int64_t lane = 0; lane < count; lane++) run &= members[lane] == members[0] + lane;
-            for (int64_t t = members[0] + count; t < least(members[0] + WIDTH, tracks); t++) run &= heard[t] == 0.0f;
-            if (!run) {
-                for (int64_t i = 0; i < rows * WIDTH; i++) packed[i] = 0.0f;
-                for (int64_t lane = 0; lane < count; lane++)
-                    for (int64_t i = 0; i < rows; i++) packed[i * WIDTH + lane] = mono[i * width + members[lane]];
-                source = packed;
-                stride = WIDTH;
+            const int64_t *members = track + block * WIDTH, count = least(WIDTH, awake[0] - block * WIDTH);
+            float *m = lanes + block * BLOCK, *z = mono + members[0] / WIDTH * GROUP;
+            if (!is_group(members, count, heard, tracks)) {
+                pack(mono, frames, members, count, packed);
+                z = packed;
             }
-            for (int band = 0; band < BANDS; band += AT_ONCE)
-                filter(source, stride, rows, coefs + 4 * band, lanes + (block * BANDS + band) * 5 * WIDTH);
+            copy_past(m + PAST_ROWS * WIDTH, z);
+            filter(z, frames, low_bands, bands, coefs, m);
+            if (low_bands > 0) {
+                copy_past(m + LOW_PAST_ROWS * WIDTH, low);
+                int64_t rows = lower(z, frames, (passed + begin) % factor, taps, factor, m + TAP_ROWS * WIDTH, low);
+                filter(low, rows, 0, low_bands, coefs, m);
+                copy_past(low + rows * WIDTH, m + LOW_PAST_ROWS * WIDTH);
+            }
+            copy_past(z + frames * WIDTH, m + PAST_ROWS * WIDTH);
         }
     }
 }

@@ -2,61 +2,75 @@
 
 #include "lanes.h"
 
-enum { A = 0, B = WIDTH, AMOUNT = 2 * WIDTH, SLOPE = 3 * WIDTH, H = 4 * WIDTH, S = 5 * WIDTH, ROWS = 6 * WIDTH };
+enum { CHUNK = 64, BELLS = 4 };
+enum { A = 0, B = WIDTH, AMOUNT = 2 * WIDTH, SLOPE = 3 * WIDTH, H = 4 * WIDTH, S = 5 * WIDTH, BELL = 6 * WIDTH };
 
-static void ring(float *z, int64_t stride, int64_t rows, int64_t passed, float *m)
+static void ring(const float *x, float *y, int64_t stride, int64_t rows, int64_t passed, float *m)
 {
-    vec a[BELLS_AT_ONCE], b[BELLS_AT_ONCE], amount[BELLS_AT_ONCE], slope[BELLS_AT_ONCE];
-    vec h[BELLS_AT_ONCE], s[BELLS_AT_ONCE], bias = splat(1e-20f);
+    vec h[BELLS], s[BELLS], bias = splat(1e-20f);
     mask used = {0};
 #pragma GCC unroll 4
-    for (int k = 0; k < BELLS_AT_ONCE; k++) {
-        const float *bell = m + k * ROWS;
-        a[k] = load(bell + A);
-        b[k] = load(bell + B);
-        amount[k] = splat(0.0f) - load(bell + AMOUNT);
-        slope[k] = splat(0.0f) - load(bell + SLOPE);
-        h[k] = load(bell + H);
-        s[k] = load(bell + S);
-        used |= (amount[k] != 0.0f) | (slope[k] != 0.0f);
+    for (int k = 0; k < BELLS; k++) {
+        h[k] = load(m + k * BELL + H);
+        s[k] = load(m + k * BELL + S);
+        used |= (load(m + k * BELL + AMOUNT) != 0.0f) | (load(m + k * BELL + SLOPE) != 0.0f);
     }
     for (int64_t i = 0; i < rows; i++) {
-        vec x = load(z + i * stride), y = x, now = splat((float)(passed + i + 1));
+        REREAD;
+        vec source = sound(load(x + i * stride)), z = source, now = splat((float)(passed + i + 1));
 #pragma GCC unroll 4
-        for (int k = 0; k < BELLS_AT_ONCE; k++) {
-            vec w = (y - s[k]) + (bias + a[k] * h[k]);
-            y = y + (amount[k] + now * slope[k]) * w;
+        for (int k = 0; k < BELLS; k++) {
+            const float *bell = m + k * BELL;
+            vec w = (z - s[k]) + (load(bell + A) * h[k] + bias);
+            z = z - (now * load(bell + SLOPE) + load(bell + AMOUNT)) * w;
             h[k] = w - h[k];
-            s[k] = s[k] + b[k] * w;
+            s[k] = load(bell + B) * w + s[k];
         }
-        store(z + i * stride, (vec)(((mask)y & used) | ((mask)x & ~used)));
+        store(y + i * stride, choose(used, z, source));
     }
 #pragma GCC unroll 4
-    for (int k = 0; k < BELLS_AT_ONCE; k++) {
-        store(m + k * ROWS + H, h[k]);
-        store(m + k * ROWS + S, s[k]);
+    for (int k = 0; k < BELLS; k++) {
+        store(m + k * BELL + H, h[k]);
+        store(m + k * BELL + S, s[k]);
     }
 }
 
-void filter_bells(const float *x, float *restrict y, int64_t frames, int64_t width, int64_t passed, float *lanes,
+static void copy(const float *x, float *restrict y, int64_t frames, int64_t width, int64_t first, int64_t last)
+{
+    for (int64_t i = 0; i < frames; i++)
+        for (int64_t at = i * width + first; at < i * width + last; at++) y[at] = fabsf(x[at]) <= LIMIT ? x[at] : 0.0f;
+}
+
+static void ring_part(const float *x, float *y, int64_t frames, int64_t width, int64_t first, int64_t passed, float *m,
+                      float *z)
+{
+    float *passing = z + CHUNK * WIDTH;
+    for (int64_t begin = 0; begin < frames; begin += CHUNK) {
+        const int64_t rows = least(CHUNK, frames - begin), count = width - first;
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t lane = 0; lane < count; lane++) z[i * WIDTH + lane] = x[(begin + i) * width + first + lane];
+        ring(z, passing, WIDTH, rows, passed + begin, m);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t lane = 0; lane < count; lane++)
+                y[(begin + i) * width + first + lane] = passing[i * WIDTH + lane];
+    }
+}
+
+void filter_bells(const float *x, float *y, int64_t frames, int64_t width, int64_t passed, float *lanes,
                   const int64_t *working, int64_t blocks, float *z)
 {
-    for (int64_t i = 0; i < frames * width; i++) y[i] = fabsf(x[i]) <= LIMIT ? x[i] : 0.0f;
-    for (int64_t block = 0; block < blocks; block++) {
-        float *m = lanes + block * BELLS_AT_ONCE * ROWS, *column = y + block * WIDTH;
-        int64_t count = least(WIDTH, width - block * WIDTH);
-        if (working[block] == 0) continue;
-        if (count == WIDTH) {
-            ring(column, width, frames, passed, m);
+    for (int64_t block = 0; block < blocks;) {
+        const int64_t first = block * WIDTH;
+        float *m = lanes + block * BELLS * BELL;
+        if (working[block] == 0) {
+            while (block < blocks && working[block] == 0) block++;
+            copy(x, y, frames, width, first, least(block * WIDTH, width));
             continue;
         }
-        for (int64_t begin = 0; begin < frames; begin += CHUNK) {
-            int64_t rows = least(CHUNK, frames - begin);
-            for (int64_t i = 0; i < rows; i++)
-                for (int64_t lane = 0; lane < count; lane++) z[i * WIDTH + lane] = column[(begin + i) * width + lane];
-            ring(z, WIDTH, rows, passed + begin, m);
-            for (int64_t i = 0; i < rows; i++)
-                for (int64_t lane = 0; lane < count; lane++) column[(begin + i) * width + lane] = z[i * WIDTH + lane];
-        }
+        if (first + WIDTH <= width)
+            ring(x + first, y + first, width, frames, passed, m);
+        else
+            ring_part(x, y, frames, width, first, passed, m, z);
+        block++;
     }
 }
