@@ -63,4 +63,17 @@ def measurements(settings: Settings) -> tuple[Measurement, ...]:
         ),
         Measurement("memory", 6.0, lambda _, advance: memory.measure(rate_hz, advance), text.memory),
     )
-    return tuple(m for m in every if m.key in settings.parts)
+    return tuple(m for m in every if m.key in settings.parts) + beside(settings)
+
+
+def beside(settings: Settings) -> tuple[Measurement, ...]:
+    """Return the measurements beside the parts: those that take something more than this program and its time."""
+    found = []
+    if settings.peers:
+        from benchmarks.bench import peers
+
+        seconds = 20.0 * len(settings.quanta_frames)
+        found.append(
+            Measurement("peers", seconds, lambda _, advance: peers.measure(settings, advance), peers.text)
+        )
+    return tuple(found)

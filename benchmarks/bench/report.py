@@ -9,14 +9,12 @@ from benchmarks.bench.load import Advance, Load
 from benchmarks.bench.quiet import Conditions, quiet
 from benchmarks.bench.settings import Settings
 from benchmarks.bench.stages import WARM_S, warm_stages
+from benchmarks.bench.store import SCHEMA
 from benchmarks.bench.timing import CLOCKS
 from benchmarks.workload import Stage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-VERSION = 1
-"""Of the document; counts up when what is read of it changes."""
 
 
 class Part(Protocol):
@@ -69,7 +67,7 @@ class Report:
     def as_json(self, **more: Any) -> dict[str, Any]:
         """Return the document; `more` is what else belongs there, such as `machine`."""
         return {
-            "roomtone_bench": VERSION,
+            "roomtone_bench": SCHEMA,
             "settings": self.settings.as_json(),
             **more,
             "conditions": {

@@ -30,6 +30,7 @@ class Settings:
     seconds: float = SECONDS
     cold: bool = False
     parts: tuple[str, ...] = PARTS
+    peers: bool = False
 
     def __post_init__(self) -> None:
         low, high = QUANTA_FRAMES
@@ -71,5 +72,6 @@ class Settings:
             "rate_hz": self.rate_hz,
             "seconds": self.seconds,
             "cold": self.cold,
+            "peers": self.peers,
             "parts": [part for part in PARTS if part in self.parts],
         }

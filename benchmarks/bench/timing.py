@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.bench import yardstick
 from benchmarks.bench.figures import Figure
 from benchmarks.bench.load import Advance, Load
 from benchmarks.bench.percentiles import Percentiles
@@ -104,11 +105,14 @@ class Timing:
     """All rows."""
 
     rows: tuple[Row, ...]
+    yardstick_us: tuple[tuple[float, ...], ...] = ()
+    """Readings of each round."""
 
     @property
     def figures(self) -> dict[str, Figure]:
-        """Those of all rows."""
-        return {name: figure for row in self.rows for name, figure in row.figures.items()}
+        """Those of all rows, and how fast the machine was meanwhile."""
+        rows = {name: figure for row in self.rows for name, figure in row.figures.items()}
+        return rows | ({yardstick.NAME: yardstick.figure(self.yardstick_us)} if self.yardstick_us else {})
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the rows."""
@@ -128,14 +132,18 @@ def measure(
     So when the machine is faster or slower for a while, it is so for every row.
     """
     found: dict[Load, list[Times]] = {load: [] for load in stages}
+    stick, readings_us = yardstick.Yardstick(), []
     with quiet():
         pace = Pace()
         for number in range(rounds):
+            read_us = [stick.read_us()]
             for at, load in enumerate(back_and_forth(list(stages), number)):
                 advance(load.name, (number * len(stages) + at) / (rounds * len(stages)))
                 quanta = load.quanta(seconds / rounds)
                 found[load].append(time_quanta(stages[load], quanta, clocks, pace))
-    return Timing(tuple(Row(load, tuple(times)) for load, times in found.items()))
+                read_us.append(stick.read_us())
+            readings_us.append(tuple(read_us))
+    return Timing(tuple(Row(load, tuple(times)) for load, times in found.items()), tuple(readings_us))
 
 
 def back_and_forth(loads: Sequence[Load], number: int) -> Sequence[Load]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,12 @@ EXAMPLES = """**Examples**
     roomtone bench --only capacity --quantum 64
 
     roomtone bench --cold --json > bench.json
+
+    roomtone bench --save before                     and after a change:
+
+    roomtone bench --compare before --plots pictures
+
+    roomtone bench --only latency --peers            beside other programs, as ratios
 
 **What is measured** is the default graph of a scene on the very renderer that plays, with noise in every track and each
 track of another importance: all filters and all bells work, all the time. The budget of a quantum is how long it lasts.
@@ -55,13 +62,28 @@ def bench(
     cold: Annotated[
         bool, typer.Option("--cold", help="Also start with nothing compiled, which takes up to a minute.")
     ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help="Also the same work by other programs that are installed, as ratios."),
+    ] = False,
+    save: Annotated[str | None, typer.Option(metavar="NAME", help="Keep the result under this name.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="--save replaces what has that name.")] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Compare with a result that was kept, or the file of one."),
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Draw it, as PNG and SVG.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what this machine can do."""
+    from benchmarks.bench import store
     from benchmarks.bench.settings import PARTS, QUANTA, TRACKS, Settings
 
     banks, quanta = _numbers(tracks, "--tracks"), _numbers(quantum, "--quantum")
-    settings = Settings(banks or TRACKS, quanta or QUANTA, rate, seconds, cold, _words(only) or PARTS)
+    settings = Settings(banks or TRACKS, quanta or QUANTA, rate, seconds, cold, _words(only) or PARTS, peers)
+    then = store.load(compare) if compare is not None else None
+    if save is not None:
+        store.check_free(save, force)
     with interruptible():
         with compiling():
             from benchmarks.bench.measurements import measurements
@@ -73,10 +95,33 @@ def bench(
                 measurements(settings),
                 lambda what, share: advance(what, round(STEPS * share), STEPS),
             )
+    from benchmarks.bench.machine import describe
+
+    document = report.as_json(machine=describe())
+    if save is not None:
+        store.save(save, document, force)
+    if plots is not None:
+        from benchmarks.bench.plots import draw
+
+        drawn = draw(document, plots)
+    comparison = None
+    if then is not None:
+        from benchmarks.bench.compare import compare as compare_results
+
+        comparison = compare_results(store.Result.of(document, "now"), then)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False, allow_nan=False))
+        more = {} if comparison is None else {"comparison": comparison.as_json()}
+        typer.echo(json.dumps(document | more, indent=2, ensure_ascii=False, allow_nan=False))
         return
     _print(report.text())
+    if comparison is not None:
+        from benchmarks.bench.compare_text import lines
+
+        _print(lines(comparison))
+    if save is not None:
+        typer.echo(f"kept as {save}: `roomtone bench --compare {save}`")
+    if plots is not None:
+        typer.echo(f"drew {', '.join(file.name for file in drawn)} in {plots}")
 
 
 def _words(given: list[str] | None) -> tuple[str, ...]:
