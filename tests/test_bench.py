@@ -58,7 +58,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_document_lacks_a_part(document: Any) -> None:
-    head = ["roomtone_bench", "settings", "conditions"]
+    head = ["roomtone_bench", "settings", "machine", "conditions"]
     assert list(document) == [*head, *PARTS, "figures"]
     assert document["roomtone_bench"] == 1
     assert all(document[part] for part in PARTS)
@@ -68,6 +68,7 @@ def test_the_document_lacks_a_part(document: Any) -> None:
         "rate_hz": 48_000,
         "seconds": 0.05,
         "cold": False,
+        "peers": False,
         "parts": list(PARTS),
     }
     assert document["starts"]["cold"] is None
