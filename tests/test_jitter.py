@@ -70,6 +70,7 @@ def test_what_came_before_the_first_moment_does_not_count() -> None:
     found = jitter([counted(before), counted(np.concatenate([before, after]))], RATE_HZ)
     assert found is not None
     assert found.counts.sum() == 500
+    assert found.expected_us == pytest.approx(1e6 * 128 / RATE_HZ)
     assert found.pieces == 0
 
 
