@@ -347,20 +347,20 @@ class Clock:
 
 
 def test_intervals_between_buffers_are_counted_as_numpy_counts_them() -> None:
-    """Bins of 1/256 of a buffer of 128 frames, up to 4 of it, and all that is longer in one more."""
+    """Bins of 1/256 of a buffer of 128 frames, up to 8 of it, and all that is longer in one more."""
     random = np.random.default_rng(440)
     bin_ns = 128 * 1_000_000_000 // (RATE_HZ * 256)
     intervals_ns = np.concatenate(
         [
             random.normal(2_666_667, 400_000, 2000).astype(np.int64).clip(0),
-            np.array([0, 1, bin_ns - 1, bin_ns, 1024 * bin_ns - 1, 1024 * bin_ns, 10_000_000_000]),
+            np.array([0, 1, bin_ns - 1, bin_ns, 2048 * bin_ns - 1, 2048 * bin_ns, 10_000_000_000]),
         ]
     )
     clock = Clock(5_000_000_000_000 + np.concatenate([[0], np.cumsum(intervals_ns)]))
     device = Device(clock=clock.address)
     for _ in range(len(intervals_ns) + 1):
         device.take(128)
-    edges = np.append(np.arange(1025) * bin_ns, np.iinfo(np.int64).max)
+    edges = np.append(np.arange(2049) * bin_ns, np.iinfo(np.int64).max)
     expected, _ = np.histogram(intervals_ns, edges)
     np.testing.assert_array_equal(device.intervals[callback.FIRST_BIN :], expected)
     assert device.intervals[callback.BIN_NS] == bin_ns

@@ -51,7 +51,7 @@ missing, microseconds from the callback before to the one that ran short, -1 whe
 # `INTERVALS` were counted, in which it took `INTERVAL_FRAMES`; `PIECES` are calls that continue a buffer.
 BIN_NS, LAST_NS, INTERVALS, INTERVAL_FRAMES, LONGEST_NS, PIECES = range(6)
 FIRST_BIN = 8
-INTERVAL_BINS = 1024
+INTERVAL_BINS = 2048
 BINS_A_BUFFER = 256
 """How fine the histogram is: this many bins of `BIN_NS` for the length of the first buffer. One more holds the rest."""
 

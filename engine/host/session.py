@@ -83,7 +83,7 @@ class EngineStatistics:
 class DeviceIntervals:
     """The intervals between the buffers that the device asked for, by the machine's monotonic clock, as a histogram.
 
-    `counts` int64 `[1025]`: place k is for k to k + 1 times `bin_ns`, the last one for all that is longer. The device
+    `counts` int64 `[2049]`: place k is for k to k + 1 times `bin_ns`, the last one for all that is longer. The device
     took `frames` in all of them together; `longest_ns` is the longest. `pieces` are the callbacks that went on with a
     buffer, as PortAudio may cut them, and end no interval: with those counted they are all callbacks but the first.
     Nothing is counted, and `bin_ns` is 0, where there is no device, or no clock that a callback can read.
