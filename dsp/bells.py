@@ -118,14 +118,12 @@ def _ring_part(x: Samples, y: Samples, first: int, passed: int, m: Samples, work
     for begin in range(0, x.shape[0], CHUNK):
         rows = min(CHUNK, x.shape[0] - begin)
         for i in range(rows):
-            source, copy = x[begin + i, first:], z[0, i]
             for lane in range(count):
-                copy[lane] = source[lane]
+                z[0, np.uint64(i), np.uint64(lane)] = x[np.uint64(begin + i), np.uint64(first + lane)]
         _ring_all(z[0, :rows], z[1, :rows], 0, passed + begin, m, working)
         for i in range(rows):
-            source, copy = z[1, i], y[begin + i, first:]
             for lane in range(count):
-                copy[lane] = source[lane]
+                y[np.uint64(begin + i), np.uint64(first + lane)] = z[1, np.uint64(i), np.uint64(lane)]
 
 
 @kernel("void(float32[:, ::1], float32[:, ::1], int64, float32[:, :, ::1], int64[::1], float32[:, :, ::1])")
