@@ -69,6 +69,9 @@ def test_the_document_lacks_a_part(document: Any) -> None:
         "seconds": 0.05,
         "cold": False,
         "peers": False,
+        "live": False,
+        "contend": None,
+        "callback": False,
         "parts": list(PARTS),
     }
     assert document["starts"]["cold"] is None

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from benchmarks.bench.live_setting import Advance, LiveSetting
-from benchmarks.bench.playing import DEFAULT_MINUTES, DEFAULT_TRACKS
+from benchmarks.bench.live_setting import DEFAULT_MINUTES, DEFAULT_TRACKS, Advance, LiveSetting
 from engine.cli.common import interruptible, progress
 from engine.errors import RoomtoneError
 

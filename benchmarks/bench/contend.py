@@ -14,11 +14,17 @@ from typing import Any
 from benchmarks.bench import python_callback
 from benchmarks.bench.command import add_options, run, setting_of
 from benchmarks.bench.figures import Figure
-from benchmarks.bench.live_setting import Advance, LiveSetting, part_of, require
-from benchmarks.bench.playing import BLOCKS, DEFAULT_MINUTES, DEFAULT_TRACKS, Played, play
+from benchmarks.bench.live_setting import (
+    DEFAULT_MINUTES,
+    DEFAULT_TRACKS,
+    MOST_THREADS,
+    Advance,
+    LiveSetting,
+    part_of,
+    require,
+)
+from benchmarks.bench.playing import BLOCKS, Played, play
 from benchmarks.bench.python_callback import Part, PythonCallback
-
-MOST_THREADS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.bench import round_trip
 from benchmarks.bench.command import add_options, run, setting_of
 from benchmarks.bench.figures import Figure
-from benchmarks.bench.live_setting import Advance, LiveSetting, part_of
-from benchmarks.bench.playing import DEFAULT_MINUTES, DEFAULT_TRACKS, Played, play, require_load
+from benchmarks.bench.live_setting import DEFAULT_MINUTES, DEFAULT_TRACKS, Advance, LiveSetting, part_of
+from benchmarks.bench.playing import Played, play, require_load
 from benchmarks.bench.round_trip import Loop, NoRoundTrip, RoundTrip
 
 ROUND_TRIP_S = 10.0

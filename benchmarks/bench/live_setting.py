@@ -18,6 +18,11 @@ TRACKS = (1, 2048)
 """What may be asked for, from and to."""
 
 
+DEFAULT_MINUTES = 0.2
+DEFAULT_TRACKS = 32
+MOST_THREADS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class LiveSetting:
     """A device and how it is driven, as the options of `roomtone play` say it.

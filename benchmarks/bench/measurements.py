@@ -1,5 +1,9 @@
 """The measurements of `roomtone bench`, in their order."""
 
+from typing import Any
+
+from rich.text import Text
+
 from benchmarks.bench import (
     allocated,
     capacity,
@@ -69,6 +73,32 @@ def measurements(settings: Settings) -> tuple[Measurement, ...]:
 def beside(settings: Settings) -> tuple[Measurement, ...]:
     """Return the measurements beside the parts: those that take something more than this program and its time."""
     found = []
+    if settings.live:
+        from benchmarks.bench import live
+
+        seconds = 60.0 * settings.minutes + live.ROUND_TRIP_S
+        found.append(
+            Measurement(
+                "live",
+                seconds,
+                lambda _, advance: live.measure(settings.device, advance, minutes=settings.minutes),
+                _lines,
+            )
+        )
+    if settings.contend is not None:
+        from benchmarks.bench import contend
+
+        threads, callback = settings.contend, settings.callback
+        found.append(
+            Measurement(
+                "contend",
+                60.0 * settings.minutes * (2.0 if callback else 1.0),
+                lambda _, advance: contend.measure(
+                    settings.device, threads, advance, callback=callback, minutes=settings.minutes
+                ),
+                _lines,
+            )
+        )
     if settings.peers:
         from benchmarks.bench import peers
 
@@ -77,3 +107,7 @@ def beside(settings: Settings) -> tuple[Measurement, ...]:
             Measurement("peers", seconds, lambda _, advance: peers.measure(settings, advance), peers.text)
         )
     return tuple(found)
+
+
+def _lines(part: Any) -> tuple[Text, ...]:
+    return (Text("\n".join(part.lines())),)

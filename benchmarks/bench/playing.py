@@ -17,9 +17,6 @@ from engine.errors import HostError
 from engine.host.session import EngineStatistics
 from engine.scene.composition import compose
 
-DEFAULT_MINUTES = 0.2
-DEFAULT_TRACKS = 32
-
 ROUNDS = 5
 WARM_S = 1.0
 """How long the show plays before it is measured: the first quanta touch memory for the first time."""

@@ -1,9 +1,10 @@
 """What is to be measured."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.bench.live_setting import DEFAULT_MINUTES, MINUTES, MOST_THREADS, LiveSetting
 from benchmarks.bench.load import Load
 from engine.errors import InputError, Problem
 from engine.spec import QUANTA_FRAMES, RATES_HZ
@@ -21,6 +22,9 @@ PARTS = ("quanta", "nodes", "capacity", "latency", "overhead", "offline", "alloc
 class Settings:
     """Banks, quanta and rate; `seconds` of sound are measured of each bank at each quantum.
 
+    With `live` the engine plays `minutes` on a `device`; with `contend` also beside so many busy Python threads, and
+    with `callback` then in the architecture that the engine process avoids.
+
     Raises InputError, naming the option, for what can't be measured.
     """
 
@@ -31,6 +35,11 @@ class Settings:
     cold: bool = False
     parts: tuple[str, ...] = PARTS
     peers: bool = False
+    live: bool = False
+    contend: int | None = None
+    callback: bool = False
+    device: LiveSetting = field(default_factory=LiveSetting)
+    minutes: float = DEFAULT_MINUTES
 
     def __post_init__(self) -> None:
         low, high = QUANTA_FRAMES
@@ -50,6 +59,13 @@ class Settings:
         if not (math.isfinite(self.seconds) and 0.0 < self.seconds <= MOST_SECONDS):
             allowed = f"more than 0, at most {MOST_SECONDS:g}"
             problems.append(Problem(f"{self.seconds:g} seconds", allowed, "--seconds"))
+        shortest, longest = MINUTES
+        if not shortest <= self.minutes <= longest:
+            problems.append(Problem(f"{self.minutes:g} minutes", f"{shortest:g} to {longest:g}", "--minutes"))
+        if self.contend is not None and not 1 <= self.contend <= MOST_THREADS:
+            problems.append(Problem(f"{self.contend} threads", f"1 to {MOST_THREADS}", "--contend"))
+        if self.callback and self.contend is None:
+            problems.append(Problem("there is nothing to compare it with", "give --contend N", "--callback"))
         problems += [
             Problem(f"there is no part {part!r}", f"one of {', '.join(PARTS)}", "--only")
             for part in self.parts
@@ -73,5 +89,8 @@ class Settings:
             "seconds": self.seconds,
             "cold": self.cold,
             "peers": self.peers,
+            "live": self.live,
+            "contend": self.contend,
+            "callback": self.callback,
             "parts": [part for part in PARTS if part in self.parts],
         }

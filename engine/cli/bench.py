@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,10 @@ EXAMPLES = """**Examples**
     roomtone bench --compare before --plots pictures
 
     roomtone bench --only latency --peers            beside other programs, as ratios
+
+    roomtone bench --only latency --live --minutes 5 --device "USB Audio"
+
+    roomtone bench --only latency --contend 2 --callback
 
 **What is measured** is the default graph of a scene on the very renderer that plays, with noise in every track and each
 track of another importance: all filters and all bells work, all the time. The budget of a quantum is how long it lasts.
@@ -62,6 +67,35 @@ def bench(
     cold: Annotated[
         bool, typer.Option("--cold", help="Also start with nothing compiled, which takes up to a minute.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Also play on a device: round trip by a sweep that comes back over a cable (or JACK's own "
+            "connections), under-runs, how evenly the device asks.",
+        ),
+    ] = False,
+    contend: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Also play beside N busy Python threads in the control process."),
+    ] = None,
+    callback: Annotated[
+        bool,
+        typer.Option("--callback", help="With --contend, also what it would be in a Python callback."),
+    ] = False,
+    minutes: Annotated[
+        float, typer.Option(metavar="MINUTES", help="How long --live and --contend play.")
+    ] = 0.2,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of a name from `roomtone devices`.")
+    ] = None,
+    input_device: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="NAME", help="Where the sound comes back; left out, the same device."
+        ),
+    ] = None,
+    safety: Annotated[int, typer.Option(min=1, max=64, help="Quanta the engine is ahead of the device.")] = 2,
     peers: Annotated[
         bool,
         typer.Option("--peers", help="Also the same work by other programs that are installed, as ratios."),
@@ -77,10 +111,29 @@ def bench(
 ) -> None:
     """Measure what this machine can do."""
     from benchmarks.bench import store
+    from benchmarks.bench.live_setting import LiveSetting
     from benchmarks.bench.settings import PARTS, QUANTA, TRACKS, Settings
 
     banks, quanta = _numbers(tracks, "--tracks"), _numbers(quantum, "--quantum")
-    settings = Settings(banks or TRACKS, quanta or QUANTA, rate, seconds, cold, _words(only) or PARTS, peers)
+    quanta = quanta or QUANTA
+    settings = Settings(
+        banks or TRACKS,
+        quanta,
+        rate,
+        seconds,
+        cold,
+        _words(only) or PARTS,
+        peers=peers,
+        live=live,
+        contend=contend,
+        callback=callback,
+        minutes=minutes,
+    )
+    if live or contend is not None:
+        played = LiveSetting(
+            device, input_device, rate_hz=rate, quantum_frames=quanta[0], safety_quanta=safety
+        )
+        settings = replace(settings, device=played)
     then = store.load(compare) if compare is not None else None
     if save is not None:
         store.check_free(save, force)
