@@ -140,7 +140,7 @@ def allocations(found: Allocated) -> Iterator[Text]:
     yield _line(
         "Allocations",
         f"{found.in_kernels} in kernels in {found.quanta} quanta of {found.tracks} tracks; "
-        f"Python: {found.peak_bytes} bytes at most, {found.growth_bytes} kept",
+        f"Python: peak {found.peak_bytes} bytes, {found.growth_bytes} kept",
     )
 
 
