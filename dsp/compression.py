@@ -5,8 +5,9 @@ y = x g(envelope of x / threshold). One whose threshold is d dB lower gives what
 higher, taken down by d dB again. `drive` takes it up and `blend` down, each frame by the very same gain, which so
 never shows in the sound: what it moves is where the envelope stands against the threshold.
 
-*Ratio and times* are set on a second compressor that has heard the same input all along, and `blend` fades to it. The
-two are in phase: it is their amplitudes that sum to 1, not their powers.
+*Ratio and times* are set on a second compressor whose envelope is where that of the first one is, and `blend` fades to
+it. The two are in phase: it is their amplitudes that sum to 1, not their powers. Where that is `follow` knows: the
+envelope is a one-pole of the magnitude, one share of the distance kept while it rises and another while it falls.
 """
 
 import numpy as np
@@ -34,13 +35,36 @@ def _gain(x: np.ndarray, y: np.ndarray) -> float:
     return 1.0 if before == np.float32(0.0) else _peak(y) / before
 
 
-@kernel("float64(float32[:, ::1], float32[:, ::1], float32[:, ::1])")
-def hand_on(x: np.ndarray, a: np.ndarray, y: np.ndarray) -> float:
+@device
+def _follow(x: np.ndarray, envelope: np.ndarray, rising: np.float32, falling: np.float32) -> None:
+    left, right = envelope[0], envelope[1]
+    for n in range(x.shape[0]):
+        a, b = abs(x[n, 0]), abs(x[n, 1])
+        left = a + (rising if a > left else falling) * (left - a)
+        right = b + (rising if b > right else falling) * (right - b)
+    envelope[0], envelope[1] = left, right
+
+
+@kernel("void(float32[:, ::1], float32[::1], float32, float32)")
+def follow(x: np.ndarray, envelope: np.ndarray, rising: float, falling: float) -> None:
+    """Bring `envelope` to where that of a compressor is after x: v + share (e - v) for the magnitude v of each frame.
+
+    Shapes    x (frames, 2); envelope (2,), 0 in silence
+    Units     `rising` and `falling`: the share of the distance that a frame leaves, 0 to 1
+    """
+    _follow(x, envelope, rising, falling)
+
+
+@kernel("float64(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32, float32)")
+def hand_on(
+    x: np.ndarray, a: np.ndarray, y: np.ndarray, envelope: np.ndarray, rising: float, falling: float
+) -> float:
     """Write a, what the compressor made of x, to y; return the peak of a over the peak of x, 1 if x is silent.
 
-    Shapes    x, a, y (frames, lanes)
+    Shapes    x, a, y (frames, 2); envelope and the rest as in `follow`, which this does, too
     """
     y[:] = a
+    _follow(x, envelope, rising, falling)
     return _gain(x, y)
 
 

@@ -1,8 +1,10 @@
 """The guards against samples that are not finite or absurdly loud: where sound enters, and behind every node."""
 
 import numpy as np
+from numba import carray
 
 from dsp.jit import device, kernel
+from dsp.memory import pointer
 
 LIMIT_AMPLITUDE = 15.848931924611133
 """+24 dBFS: above any sensible signal, far below where a float32 sum of hundreds of lanes could overflow."""
@@ -51,9 +53,29 @@ def sanitise(block: np.ndarray, limit: float) -> int:
     return changed
 
 
-@kernel("boolean(float32[:, ::1], float32[::1])")
-def watch(block: np.ndarray, last: np.ndarray) -> bool:
-    """Return whether all of `block` is finite and within +80 dBFS; if it is, keep its last frame in `last`.
+Watched = tuple[int, int, int, int]
+"""What `watch` is called with."""
+
+
+def watched(block: np.ndarray, last: np.ndarray) -> Watched:
+    """Return what `watch` takes for `block` (frames, lanes) and `last` (lanes,), which must outlive all calls.
+
+    Raises TypeError unless both are C-contiguous float32 of these shapes.
+    """
+    for array in (block, last):
+        if array.dtype != np.float32 or not array.flags.c_contiguous:
+            raise TypeError("only C-contiguous float32 can be watched")
+    if block.ndim != 2 or last.shape != block.shape[1:]:
+        raise TypeError(f"a last frame of {last.shape} does not fit a block of {block.shape}")
+    return block.ctypes.data, *block.shape, last.ctypes.data
+
+
+@kernel("boolean(int64, int64, int64, int64)")
+def watch(block_address: int, frames: int, lanes: int, last_address: int) -> bool:
+    """Return whether all of a block is finite and within +80 dBFS; if it is, keep its last frame.
+
+    It runs after every node, and takes addresses, which `watched` gives, because an array takes longer to be handed
+    over than to be looked through.
 
     Without their sign the bits of float32 are in the order of their magnitudes, and infinities and NaN above all: one
     maximum of integers finds all three, in vectors.
@@ -61,14 +83,16 @@ def watch(block: np.ndarray, last: np.ndarray) -> bool:
     Shapes    block (frames, lanes); last (lanes,)
     Units     amplitude, full scale 1.0
     """
-    bits = block.view(np.int32).reshape(-1)
+    block = carray(pointer(block_address), (frames, lanes), np.float32)
+    last = carray(pointer(last_address), (lanes,), np.float32)
+    bits = carray(pointer(block_address), (frames * lanes,), np.int32)
     worst = np.int32(0)
     for i in range(bits.shape[0]):
         worst = max(worst, np.int32(bits[i] & MAGNITUDE_BITS))
     if worst > RUNAWAY_BITS:
         return False
-    for lane in range(block.shape[1]):
-        last[lane] = block[block.shape[0] - 1, lane]
+    for lane in range(lanes):
+        last[lane] = block[frames - 1, lane]
     return True
 
 

@@ -177,7 +177,7 @@ def _add_block(
 
 
 @kernel(
-    "void(float32[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1], "
+    "boolean(float32[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1], "
     "int64[::1], int64[::1], float64[::1], float64[::1], float64[::1])"
 )
 def _meter(
@@ -192,14 +192,15 @@ def _meter(
     powers: np.ndarray,
     gated: np.ndarray,
     readings: np.ndarray,
-) -> None:
-    """Take one block into the meter.
+) -> bool:
+    """Take one block into the meter; return whether there are new readings.
 
     Shapes    x (frames, channels); filters (channels, 5); levels (2, channels); hops (300,): ring of powers;
               counters (4,) and readings (5,): see the names above; counts, powers (BINS,); gated (1,)
     """
     levels[:] = 0.0
     hop_frames = counters[HOP_FRAMES]
+    hops_before = counters[HOPS]
     first = 0
     while first < x.shape[0]:
         stop = min(x.shape[0], first + hop_frames - counters[FRAME_IN_HOP])
@@ -221,6 +222,8 @@ def _meter(
                 readings[INTEGRATED] = _add_block(momentary, counts, powers, counters, gated)
     for lane in range(x.shape[1]):
         levels[MEAN_SQUARE, lane] /= max(1, x.shape[0])
+    has_news: bool = counters[HOPS] != hops_before
+    return has_news
 
 
 @kernel("void(float32[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], int64, float64[::1])")
@@ -292,9 +295,10 @@ class LoudnessMeter:
             self._readings,
         )
 
-    def process(self, block: npt.NDArray[np.float32]) -> None:
-        """Measure one block (frames, channels)."""
-        _meter(block, *self._state)
+    def process(self, block: npt.NDArray[np.float32]) -> bool:
+        """Measure one block (frames, channels); return whether it ended a hop, so that there are new readings."""
+        has_news: bool = _meter(block, *self._state)
+        return has_news
 
     @property
     def momentary_lufs(self) -> float:

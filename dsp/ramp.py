@@ -64,22 +64,14 @@ def retarget(
             left[lane] = np.float32(ramp_frames)
 
 
-@kernel(
-    "void(float32[:, ::1], float32[:, ::1], float32[::1], float32[::1], float32[::1], float32[::1])",
-)
-def apply_gains(
-    x: np.ndarray,
-    y: np.ndarray,
-    current: np.ndarray,
-    target: np.ndarray,
-    step: np.ndarray,
-    left: np.ndarray,
-) -> None:
+@kernel("void(float32[:, ::1], float32[:, ::1], float32[:, ::1])")
+def apply_gains(x: np.ndarray, y: np.ndarray, table: np.ndarray) -> None:
     """Write x times the lanes' gains to y; with no ramp running the factor is the target itself.
 
-    Shapes    x, y (frames, lanes); current, target, step, left (lanes,)
+    Shapes    x, y (frames, lanes); table (4, lanes): current, target, step, left
     In place  yes
     """
+    current, target, step, left = table[0], table[1], table[2], table[3]
     ramping = min(x.shape[0], frames_left(left))
     for n in range(ramping):
         for lane in range(x.shape[1]):
@@ -128,4 +120,4 @@ class LaneRamp:
 
     def apply(self, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> None:
         """Write x times the gains to y, both (frames, lanes), possibly the same array."""
-        apply_gains(x, y, self.current, self.target, self.step, self.left)
+        apply_gains(x, y, self.table)

@@ -289,6 +289,15 @@ def test_the_one_that_stands_by_has_another_envelope() -> None:
     assert abs(20 * math.log10(level)) < 0.5
 
 
+def test_the_one_that_takes_over_begins_with_another_envelope() -> None:
+    """A ratio turned away and back, with a release of 5 s: afterwards what one plug-in gives, within -120 dBFS."""
+    node, x = replace(NODE, release_ms=5000.0), bursts(24_064)
+    heard = turn(build(node), x, 128, [(7168, "ratio", 8.0), (14_336, "ratio", 4.0)])
+    again = 14_336 + 2048
+    assert np.abs(heard[again:] - directly(node, x)[again:]).max() < 1e-6
+    assert np.abs(heard[:again] - directly(node, x)[:again]).max() > 1e-2
+
+
 def test_the_meter_reads_another_gain_than_there_is() -> None:
     """A constant 1.0, 30 dB above the threshold at 4:1, is turned down by 22.5 dB; silence and quiet by 0."""
     bench = build(NODE)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dsp.guard import LIMIT_AMPLITUDE, mend, sanitise, watch
+from dsp.guard import LIMIT_AMPLITUDE, RUNAWAY_AMPLITUDE, mend, sanitise, watch, watched
 
 
 @pytest.mark.parametrize("bits", [0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001, 0xFFFFFFFF])
@@ -67,9 +67,9 @@ def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float, lanes: 
     for place in ((0, 0), (31, lanes - 1), (63, lanes // 2)):
         broken = block.copy()
         broken[place] = bad
-        assert not watch(broken, last)
+        assert not watch(*watched(broken, last))
     assert np.all(last == 1.0)
-    assert watch(block, last)
+    assert watch(*watched(block, last))
     assert np.all(last == 0.25)
 
 
@@ -77,8 +77,17 @@ def test_one_sample_that_has_run_away_is_seen_wherever_it_is(bad: float, lanes: 
 def test_the_watch_agrees_with_numpy_on_any_bits(bits: np.ndarray) -> None:
     """Fine exactly if every sample is finite and within ±10 000."""
     block = bits.view(np.float32)
-    fine = bool(np.all(np.isfinite(block) & (np.abs(block) <= np.float32(LIMIT_AMPLITUDE))))
-    assert watch(block, np.zeros(block.shape[1], np.float32)) == fine
+    fine = bool(np.all(np.isfinite(block) & (np.abs(block) <= np.float32(RUNAWAY_AMPLITUDE))))
+    last = np.zeros(block.shape[1], np.float32)
+    assert watch(*watched(block, last)) == fine
+
+
+def test_what_is_watched_by_its_address_is_checked_first() -> None:
+    """Strided, of doubles, or with a last frame that is too short: refused."""
+    block, last = np.zeros((8, 4), np.float32), np.zeros(4, np.float32)
+    for bad in ((block[:, ::2], last[:2]), (block.astype(float), last), (block, last[:3]), (block[0], last)):
+        with pytest.raises(TypeError):
+            watched(*bad)
 
 
 class Lanes:

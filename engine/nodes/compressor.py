@@ -6,15 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 import pedalboard
+from numpy.typing import NDArray
 
-from dsp.compression import NOT_FADING, blend, drive, hand_on
+from dsp.compression import NOT_FADING, blend, drive, follow, hand_on
 from dsp.glide import Glide
 from dsp.units import amplitude_to_db, ms_to_frames
 from engine.errors import GraphError
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.params import Param
-from engine.spec import Block
+from engine.spec import QUANTA_FRAMES, Block, StreamSpec
 
 TIME_CONSTANT_RATIO = 2.0 * math.pi
 """pedalboard's attack and release run 2 pi times as fast as the usual one-pole time constant of that length."""
@@ -68,10 +69,11 @@ class Compressor:
 
 
 class CompressorProcessor(Processor):
-    """Two plug-ins that hear the same: one sounds, the other stands by to take new settings, which one cannot glide to.
+    """Two plug-ins: one sounds, the other stands by to take new settings, which one cannot glide to.
 
-    Their own threshold is the one they began with; another one is reached by driving them harder or softer. As long as
-    it is the first one, what sounds is what one plug-in returns.
+    It does not run until then: it is brought to the envelope of the one that sounds, which is known. Their own
+    threshold is the one they began with; another one is reached by driving them harder or softer. As long as it is the
+    first one, what sounds is what one plug-in returns.
     """
 
     def __init__(self, ctx: BuildContext) -> None:
@@ -83,7 +85,7 @@ class CompressorProcessor(Processor):
         )
         self._reduction_db = ctx.meter("reduction_db")
         self._rate_hz = float(ctx.spec.rate_hz)
-        self._sounding, self._standing_by = pedalboard.Compressor(), pedalboard.Compressor()
+        self._sounding, self._standing_by = _Plugin(ctx.spec), _Plugin(ctx.spec)
         self._drive_db, self._fade = Glide(), Glide()
         self._driven = np.zeros((ctx.spec.quantum_frames, 2), np.float32)
         self._coming = np.zeros((ctx.spec.quantum_frames, 2), np.float32)
@@ -98,23 +100,27 @@ class CompressorProcessor(Processor):
         if wanted != self._last:
             self._turn(*map(float, wanted))
         x, y, rate_hz = ins[0], outs[0], self._rate_hz
-        sounding, standing_by, drive_db, fade = self._sounding, self._standing_by, self._drive_db, self._fade
+        sounding, drive_db, fade = self._sounding, self._drive_db, self._fade
         if not (drive_db.target or drive_db.is_moving or fade.is_moving):
-            standing_by.process(x, rate_hz, reset=False)
-            gain = hand_on(x, sounding.process(x, rate_hz, reset=False), y)
+            gain = hand_on(
+                x,
+                sounding.plugin.process(x, rate_hz, reset=False),
+                y,
+                sounding.envelope,
+                sounding.rising,
+                sounding.falling,
+            )
         else:
             driven = self._driven
             drive(x, driven, self._gains, drive_db.start, drive_db.target, drive_db.at, drive_db.frames)
-            coming = standing_by.process(driven, rate_hz, reset=False)
             at = NOT_FADING
             if fade.is_moving:
                 at = fade.at
-                np.copyto(self._coming, coming)
-            # Of the arrays that pedalboard returns there is one at a time.
-            del coming
+                # Copied, so that of the arrays that pedalboard returns there is one at a time.
+                self._coming[:] = self._standing_by.run(driven)
             gain = blend(
                 x,
-                sounding.process(driven, rate_hz, reset=False),
+                sounding.run(driven),
                 self._coming,
                 self._gains,
                 y,
@@ -149,9 +155,7 @@ class CompressorProcessor(Processor):
             self._drive_db.jump_to(0.0)
             self._fade.jump_to(0.0)
             for plugin in (self._sounding, self._standing_by):
-                plugin.threshold_db = threshold_db
-                plugin.ratio = ratio
-                _set_times(plugin, attack_ms, release_ms)
+                plugin.set(threshold_db, ratio, attack_ms, release_ms)
             self._last = (threshold_db, ratio, attack_ms, release_ms)
             self._settled = True
             return
@@ -161,8 +165,8 @@ class CompressorProcessor(Processor):
             self._drive_db.set_out(self._own_threshold_db - threshold_db, self._frames(max(GLIDE_MS, way_ms)))
             last_threshold_db = threshold_db
         if not self._fade.is_moving and last != [ratio, attack_ms, release_ms]:
-            self._standing_by.ratio = ratio
-            _set_times(self._standing_by, attack_ms, release_ms)
+            self._standing_by.go_to(self._sounding.envelope)
+            self._standing_by.set(self._own_threshold_db, ratio, attack_ms, release_ms)
             self._fade.set_out(1.0, self._frames(GLIDE_MS), after=self._frames(REHEARSAL_MS))
             last = [ratio, attack_ms, release_ms]
         self._last = (last_threshold_db, last[0], last[1], last[2])
@@ -176,10 +180,46 @@ class CompressorProcessor(Processor):
             self._fade.pass_by(frames)
             if not self._fade.is_moving:
                 self._sounding, self._standing_by = self._standing_by, self._sounding
-                # Its envelope has to be where that of the other is when it is needed next.
-                _set_times(self._standing_by, self._last[2], self._last[3])
 
 
-def _set_times(plugin: pedalboard.Compressor, attack_ms: float, release_ms: float) -> None:
-    plugin.attack_ms = attack_ms * TIME_CONSTANT_RATIO
-    plugin.release_ms = release_ms * TIME_CONSTANT_RATIO
+class _Plugin:
+    """A plug-in, and what its envelope is: the one value it keeps of a channel."""
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self.plugin = pedalboard.Compressor()
+        self.envelope = np.zeros(2, np.float32)
+        self.rising = self.falling = 0.0
+        self._rate_hz = float(spec.rate_hz)
+        self._still = np.zeros((QUANTA_FRAMES[0], 2), np.float32)
+        # It would forget its envelope at the first block that is longer than all before.
+        self.plugin.process(np.zeros((spec.quantum_frames, 2), np.float32), self._rate_hz, reset=False)
+
+    def run(self, x: Block) -> Block:
+        """Return what the plug-in makes of x."""
+        follow(x, self.envelope, self.rising, self.falling)
+        y: Block = self.plugin.process(x, self._rate_hz, reset=False)
+        return y
+
+    def set(self, threshold_db: float, ratio: float, attack_ms: float, release_ms: float) -> None:
+        """Take settings; the envelope stays where it is."""
+        self.plugin.threshold_db = threshold_db
+        self.plugin.ratio = ratio
+        self.plugin.attack_ms = attack_ms * TIME_CONSTANT_RATIO
+        self.plugin.release_ms = release_ms * TIME_CONSTANT_RATIO
+        self.rising, self.falling = self._share(self.plugin.attack_ms), self._share(self.plugin.release_ms)
+
+    def go_to(self, envelope: NDArray[np.float32]) -> None:
+        """Have this envelope: without attack and release it is the magnitude of the sample last heard."""
+        self.plugin.attack_ms = self.plugin.release_ms = 0.0
+        self._still[:] = envelope
+        self.plugin.process(self._still, self._rate_hz, reset=False)
+        self.envelope[:] = envelope
+
+    def reset(self) -> None:
+        """Go back to silence."""
+        self.plugin.reset()
+        self.envelope.fill(0.0)
+
+    def _share(self, own_ms: float) -> float:
+        """Return the share of the distance to the magnitude that one frame leaves, as the plug-in works it out."""
+        return math.exp(-TIME_CONSTANT_RATIO * 1e3 / self._rate_hz / own_ms)

@@ -49,21 +49,27 @@ class OutputMeterProcessor(Processor):
         self._fall = 10.0 ** (-PEAK_FALL_DB_PER_S * ctx.spec.quantum_s / 20.0)
         self._keep = math.exp(-ctx.spec.quantum_s / RMS_WINDOW_S)
         self._square = np.zeros(2)
+        self._show()
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
-        np.copyto(outs[0], ins[0])
+        outs[0][:] = ins[0]
         meter = self._meter
-        meter.process(ins[0])
+        has_news = meter.process(ins[0])
         settle_levels(
             meter.peak, meter.mean_square, self._fall, self._keep, self._square, self._peak, self._rms
         )
-        momentary, short_term, integrated = self._lufs
-        momentary[0] = meter.momentary_lufs
-        short_term[0] = meter.short_term_lufs
-        integrated[0] = meter.integrated_lufs
+        if has_news:
+            self._show()
 
     def reset(self) -> None:
         self._meter.reset()
         self._peak.fill(0.0)
         self._rms.fill(0.0)
         self._square.fill(0.0)
+        self._show()
+
+    def _show(self) -> None:
+        momentary, short_term, integrated = self._lufs
+        momentary[0] = self._meter.momentary_lufs
+        short_term[0] = self._meter.short_term_lufs
+        integrated[0] = self._meter.integrated_lufs

@@ -76,8 +76,7 @@ class RoomProcessor(Processor):
         if wanted != self._last:
             self._last = wanted
             self._set(*map(float, wanted))
-        np.copyto(outs[0], self._plugin.process(ins[0], self._rate_hz, reset=False))
-        self._ramp.apply(outs[0], outs[0])
+        self._ramp.apply(self._plugin.process(ins[0], self._rate_hz, reset=False), outs[0])
 
     def reset(self) -> None:
         self._plugin.reset()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.blocks import fade
-from dsp.guard import mend, watch
+from dsp.guard import Watched, mend, watched
 from dsp.units import ms_to_frames
 from engine.node import Port, Processor
 from engine.spec import Block, StreamSpec
@@ -35,8 +35,8 @@ class Guard:
         self._decay = math.exp(-1e3 / (DECAY_MS * spec.rate_hz))
         # render thread only
         self._lanes = tuple(_Lanes(port.lanes, rise_frames) for port in self.outputs)
-        self._last = tuple(lanes.last for lanes in self._lanes)
-        self._mending = False
+        self.mending = False
+        """Whether outputs are to be tended to whatever they hold: a lane is on its way back."""
         self._entry = tuple(np.zeros((spec.quantum_frames, port.lanes), np.float32) for port in self.inputs)
         self._entered = 0
         self.entering = False
@@ -51,14 +51,9 @@ class Guard:
         self.entering = self._entered < self._rise_frames
         return self._entry
 
-    def accepts(self, outs: tuple[Block, ...]) -> bool:
-        """Return whether `outs` may go on as they are; `tend` to them if not."""
-        if self._mending:
-            return False
-        for block, last in zip(outs, self._last, strict=True):  # noqa: SIM110 - a generator would be allocated
-            if not watch(block, last):
-                return False
-        return True
+    def watching(self, outs: tuple[Block, ...]) -> tuple[Watched, ...]:
+        """Return what `dsp.guard.watch` takes for each of `outs`, which must outlive all calls."""
+        return tuple(watched(block, lanes.last) for block, lanes in zip(outs, self._lanes, strict=True))
 
     def tend(self, processor: Processor, outs: tuple[Block, ...], error: Exception | None = None) -> str:
         """Mend `outs` and heal or reset the `processor`; return what is to be told of a fault, "" without one.
@@ -71,7 +66,7 @@ class Guard:
         busy = 0
         for block, lanes in zip(outs, self._lanes, strict=True):
             busy += mend(block, *lanes.state, self._rise, self._decay)
-        self._mending = busy > 0
+        self.mending = busy > 0
         if error is not None:
             return self._reset(processor, f"{type(error).__name__}: {error}")
         if not any(lanes.bad.any() for lanes in self._lanes):
@@ -98,7 +93,7 @@ class Guard:
         for lanes in self._lanes:
             lanes.rest[:] = lanes.last
             lanes.risen.fill(0)
-        self._mending = True
+        self.mending = True
         self._entered = 0
         self.entering = True
 

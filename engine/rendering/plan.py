@@ -115,7 +115,7 @@ def _assemble(layout: Layout, ctx: BuildContext, continuity: Continuity, previou
         if guard is None or (guard.inputs, guard.outputs) != (node.inputs, node.outputs):
             guard = Guard(node.inputs, node.outputs, ctx.spec)
         guards[name] = guard
-        wiring.steps.append(Step(name, processor, ins, outs, guards[name]))
+        wiring.steps.append(Step(name, processor, ins, outs, guard, guard.watching(outs)))
         for port, block in zip(node.outputs, outs, strict=True):
             blocks[Pin(name, port.name)] = block
     (heard,) = layout.into(OUTPUT)

@@ -6,10 +6,8 @@ It owns the plan and the transport frame, the only clock there is. Other threads
 
 from collections import deque
 
-import numpy as np
-
 from dsp.blocks import fade
-from dsp.guard import LIMIT_AMPLITUDE, sanitise
+from dsp.guard import LIMIT_AMPLITUDE, sanitise, watch
 from engine.messages import Fault
 from engine.rendering.bridge import Handover, Stage, hand_over
 from engine.rendering.plan import Plan
@@ -30,6 +28,7 @@ class Renderer:
         self.spec = spec
         self._params = params
         self._snapshot = snapshot
+        self._used = (params[:0], snapshot[:0])
         # render thread only
         self.frame = 0
         self._plan: Plan | None = None
@@ -93,10 +92,10 @@ class Renderer:
         if self._handover is not None:
             stage = self._handover.stages[self._stage]
             self._run(stage.steps, self._handover.param_slots)
-            np.copyto(out, stage.output)
+            out[:] = stage.output
         elif self._plan is not None:
             self._run(self._plan.steps, self._plan.param_slots)
-            np.copyto(out, self._plan.output)
+            out[:] = self._plan.output
         else:
             out.fill(0.0)
         if self._stop_at is not None:
@@ -108,18 +107,30 @@ class Renderer:
             self._leave_stage(self._handover.stages[self._stage])
 
     def _run(self, steps: tuple[Step, ...], param_slots: int) -> None:
-        np.copyto(self._snapshot[:param_slots], self._params[:param_slots])
+        self._take_params(param_slots)
         frame = self.frame
         for step in steps:
-            guard = step.guard
-            ins = step.ins if guard is None or not guard.entering else guard.enter(step.ins)
+            guard, ins = step.guard, step.ins
+            if guard is not None and guard.entering:
+                ins = guard.enter(ins)
             try:
                 step.processor.process(ins, step.outs, frame)
             except Exception as error:
                 self._tend(step, error)
                 continue
-            if guard is not None and not guard.accepts(step.outs):
+            if guard is not None and guard.mending:
                 self._tend(step)
+                continue
+            for block in step.watched:
+                if not watch(*block):
+                    self._tend(step)
+                    break
+
+    def _take_params(self, slots: int) -> None:
+        now, snapshot = self._used
+        if len(now) != slots:
+            now, snapshot = self._used = self._params[:slots], self._snapshot[:slots]
+        snapshot[:] = now
 
     def _tend(self, step: Step, error: Exception | None = None) -> None:
         if step.guard is not None:
@@ -142,7 +153,7 @@ class Renderer:
         """Begin the next stage of the handover that takes any time, or play the plan it leads to."""
         handover = self._handover
         assert handover is not None
-        np.copyto(self._snapshot[: handover.param_slots], self._params[: handover.param_slots])
+        self._take_params(handover.param_slots)
         while self._stage < len(handover.stages):
             stage = handover.stages[self._stage]
             self._adopt(stage, handover.plan)

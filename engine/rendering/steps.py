@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsp.blocks import add, add_to, delay, fade
+from dsp.guard import Watched
+from dsp.memory import aligned
 from engine.node import Processor
 from engine.rendering.graph import Pin
 from engine.rendering.guard import Guard
@@ -13,13 +15,17 @@ from engine.spec import Block
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One processor with the blocks it reads and fills; helpers, which can't run away, have no guard."""
+    """One processor with the blocks it reads and fills; helpers, which can't run away, have no guard.
+
+    `watched` is what the guard's watch takes for each of `outs`.
+    """
 
     name: str
     processor: Processor
     ins: tuple[Block, ...]
     outs: tuple[Block, ...]
     guard: Guard | None = None
+    watched: tuple[Watched, ...] = ()
 
 
 class Sum(Processor):
@@ -72,7 +78,7 @@ class Fade(Processor):
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         """Weigh."""
-        np.copyto(outs[0], ins[0])
+        outs[0][:] = ins[0]
         fade(outs[0], frame - self._clock.began_at - self._start, self._length, self._falling)
 
     def reset(self) -> None:
@@ -88,7 +94,7 @@ class Wiring:
 
     def block(self, lanes: int) -> Block:
         """Make a block: silence."""
-        return np.zeros((self._quantum_frames, lanes), np.float32)
+        return aligned((self._quantum_frames, lanes))
 
     def through(self, name: str, helper: Processor, *sources: Block) -> Block:
         """Add a helper from `sources` to a block of the same lanes."""
