@@ -14,6 +14,7 @@ from benchmarks.bench.load import Advance, Load
 from benchmarks.bench.quiet import Pace, quiet
 from benchmarks.bench.timing import ROUNDS, back_and_forth
 from benchmarks.workload import Stage
+from engine.rendering import renderer
 from engine.rendering.steps import Step
 
 GUARDS, REST = "guards", "renderer"
@@ -136,27 +137,28 @@ def split_quanta(
             pace.rest()
     steps = len(plan.steps)
     parts = {step.name: rows[:, i] / 1e3 for i, step in enumerate(plan.steps)}
-    parts[GUARDS] = rows[:, steps:].sum(axis=1) / 1e3
+    parts[GUARDS] = rows[:, steps] / 1e3
     parts[REST] = (whole - rows.sum(axis=1)) / 1e3
-    return parts, whole / 1e3, len(spent)
+    return parts, whole / 1e3, sum(1 + len(step.watched) for step in plan.steps)
 
 
 @contextmanager
 def split(steps: Sequence[Step], clock: Callable[[], int]) -> Iterator[list[int]]:
     """Time what the renderer calls of `steps` within the block, changing no sample.
 
-    Gives a list of ns that each call adds to: of every step, then of every guard, in the order of the steps.
+    Gives a list of ns that each call adds to: of every step in their order, then of all guards together.
     """
-    guards = [step.guard for step in steps if step.guard is not None]
-    calls = [(step.processor, "process") for step in steps] + [(guard, "accepts") for guard in guards]
-    spent = [0] * len(calls)
+    watch = vars(renderer)["watch"]
+    spent = [0] * (len(steps) + 1)
     try:
-        for at, (owner, method) in enumerate(calls):
-            setattr(owner, method, _timed(getattr(owner, method), spent, at, clock))
+        for at, step in enumerate(steps):
+            vars(step.processor)["process"] = _timed(step.processor.process, spent, at, clock)
+        vars(renderer)["watch"] = _timed(watch, spent, len(steps), clock)
         yield spent
     finally:
-        for owner, method in calls:
-            vars(owner).pop(method, None)
+        vars(renderer)["watch"] = watch
+        for step in steps:
+            vars(step.processor).pop("process", None)
 
 
 def call_cost_us(clock: Callable[[], int]) -> float:
