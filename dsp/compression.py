@@ -36,7 +36,7 @@ def _gain(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @device
-def _follow(x: np.ndarray, envelope: np.ndarray, rising: np.float32, falling: np.float32) -> None:
+def _follow(x: np.ndarray, envelope: np.ndarray, rising: float, falling: float) -> None:
     left, right = envelope[0], envelope[1]
     for n in range(x.shape[0]):
         a, b = abs(x[n, 0]), abs(x[n, 1])
