@@ -36,8 +36,11 @@ from engine.nodes import Compressor, Limiter, Players, Room
 from engine.rendering import Graph
 from engine.spec import Block
 
-WARM_QUANTA = 2200
+WARM_CALLS = 2200
 """CPython keeps up to 2000 argument tuples of each length before it frees any."""
+
+LONGEST_PERIOD_FRAMES = 256
+"""What is not done in every quantum is done once in so many frames, at 48 kHz."""
 
 COUNTED_QUANTA = 200
 TRACED_QUANTA = 2000
@@ -52,7 +55,8 @@ class _Counted:
         self._kernel = kernel
 
     def __call__(self, *args: Any) -> Any:
-        _Counted.arrays += sum(isinstance(arg, np.ndarray) for arg in args)
+        for arg in args:
+            _Counted.arrays += len(arg) if isinstance(arg, tuple) else isinstance(arg, np.ndarray)
         return self._kernel(*args)
 
 
@@ -90,10 +94,15 @@ def in_kernels(quantum: Callable[[], None]) -> dict[str, Any]:
     }
 
 
-def in_python(quantum: Callable[[], None]) -> dict[str, Any]:
+def warm_quanta(frames: int) -> int:
+    """Return after how many quanta of so many frames even what is done seldom has been done often."""
+    return WARM_CALLS * max(1, LONGEST_PERIOD_FRAMES // frames)
+
+
+def in_python(quantum: Callable[[], None], frames: int = LONGEST_PERIOD_FRAMES) -> dict[str, Any]:
     """Return what Python's memory grew by over many quanta, its peak in them, and what the collector did."""
     gc.collect()  # before warming up: it empties the stores that CPython keeps
-    for _ in range(WARM_QUANTA):
+    for _ in range(warm_quanta(frames)):
         quantum()
     tracemalloc.start()
     for _ in range(10):
@@ -168,7 +177,7 @@ def edits(tracks: int, quantum: int) -> dict[str, int]:
     """Return the peak of Python's memory in the quanta of edits and of faults, in bytes."""
     stage = Stage(tracks, quantum)
     gc.collect()
-    for _ in range(WARM_QUANTA):
+    for _ in range(warm_quanta(quantum)):
         stage.render()
     graphs: dict[str, Callable[[], Graph]] = {
         "a track more": lambda: default_graph(composition(tracks + 1)),
@@ -220,13 +229,13 @@ def _with(graph: Graph, name: str, other: Any) -> Graph:
 def graph(tracks: int, quantum: int) -> dict[str, Any]:
     """Measure the graph of a scene of so many `tracks`, and nothing else."""
     with denormals_flushed():
-        return {"counted_quanta": COUNTED_QUANTA} | _place(Stage(tracks, quantum).render)
+        return {"counted_quanta": COUNTED_QUANTA} | _place(Stage(tracks, quantum).render, quantum)
 
 
-def _place(process: Callable[[], None]) -> dict[str, Any]:
+def _place(process: Callable[[], None], frames: int) -> dict[str, Any]:
     for _ in range(20):
         process()
-    return in_kernels(process) | in_python(process)
+    return in_kernels(process) | in_python(process, frames)
 
 
 def measure(quanta: tuple[int, ...] = (64, 512), tracks: tuple[int, ...] = (8, 64)) -> dict[str, Any]:
@@ -242,7 +251,7 @@ def measure(quanta: tuple[int, ...] = (64, 512), tracks: tuple[int, ...] = (8, 6
     rows = {}
     with denormals_flushed():
         for place, make in places.items():
-            rows[place] = _place(make())
+            rows[place] = _place(make(), int(place.split()[-2]))
         return {"quanta": rows, "edits": edits(tracks[0], quanta[0])}
 
 

@@ -54,10 +54,10 @@ def test_a_kernel_allocates(measured: Any) -> None:
 
 @pytest.mark.parametrize("quantum", [64, 512])
 def test_more_tracks_hand_more_arrays_to_kernels(measured: Any, quantum: int) -> None:
-    """8 and 64 tracks: the same number."""
+    """8 and 64 tracks: the same number, but for one more call (16 arrays) where their control is done in more parts."""
     few, many = (measured["quanta"][f"{tracks} tracks, {quantum} frames"] for tracks in (8, 64))
     for which in ("arrays_least", "arrays_most"):
-        assert few[which] == many[which]
+        assert few[which] <= many[which] <= few[which] + 16
 
 
 def test_memory_grows_or_the_collector_runs_while_rendering(measured: Any) -> None:
