@@ -251,7 +251,8 @@ def measure(quanta: tuple[int, ...] = (64, 512), tracks: tuple[int, ...] = (8, 6
     rows = {}
     with denormals_flushed():
         for place, make in places.items():
-            rows[place] = _place(make(), int(place.split()[-2]))
+            process = make()
+            rows[place] = _place(process, int(place.split()[-2]))
         return {"quanta": rows, "edits": edits(tracks[0], quanta[0])}
 
 
