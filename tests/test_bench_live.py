@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.bench import contend, jack_ports, live, python_callback, round_trip
+from benchmarks.bench import contend, jack_ports, live, playing, python_callback, round_trip
 from benchmarks.bench.jack_ports import Ports
 from benchmarks.bench.live_setting import LiveSetting
 from benchmarks.bench.playing import ROUNDS
 from benchmarks.bench.round_trip import NoRoundTrip, RoundTrip
 from benchmarks.jack_server import JackServer
 from benchmarks.soak_live import children
+from engine.control.show import Show
 from engine.errors import HostError, InputError
 from engine.host.engine_handle import EngineHandle
 from engine.messages import Started
@@ -248,6 +249,27 @@ def test_a_python_callback_that_hangs_is_killed(
     finally:
         mortal_jack_server.process.send_signal(signal.SIGCONT)
     assert set(children()) <= before
+
+
+def test_what_was_measured_while_the_engine_died_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the first two attempts it is measured in the third; killed in all three there is nothing to tell."""
+    wait, killed, to_kill = Show.wait, set[Show](), 2
+
+    def killing(show: Show, seconds: float) -> None:
+        if show not in killed and len(killed) < to_kill:
+            killed.add(show)
+            os.kill(show._engine.pid, signal.SIGKILL)
+            wait(show, 0.5)
+        wait(show, seconds)
+
+    monkeypatch.setattr(Show, "wait", killing)
+    found = playing.play(LiveSetting(driver="null"), 0.02, 2, quiet)
+    assert len(killed) == 2
+    assert not any("takes over" in notice for notice in found.notices)
+    to_kill += playing.ATTEMPTS
+    with pytest.raises(HostError, match=r"by signal 9.*: the machine is too busy to be measured on, 3 times"):
+        playing.play(LiveSetting(driver="null"), 0.02, 2, quiet)
+    assert len(killed) == 5
 
 
 def test_without_a_device_it_says_what_cannot_be_measured() -> None:

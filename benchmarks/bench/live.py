@@ -58,7 +58,7 @@ class Live:
             trip = self.round_trip.lines()
         else:
             trip = [f"  round trip              not measured: {self.refusal}"]
-        return [*self.played.lines(), *trip, *(f"  note: {notice}" for notice in self.played.notices)]
+        return [*self.played.lines(), *trip]
 
 
 def measure(
