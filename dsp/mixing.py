@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.jit import device, kernel
+from dsp.tiles import QUAD, Four, quads, turned
+from dsp.vectors import WIDTH, Vector, larger, load, magnitude, splat, store
 
 # Rows of the coefficient table, one column a track.
 LEFT_LEFT, RIGHT_LEFT, LEFT_RIGHT, RIGHT_RIGHT, SEND = range(5)
@@ -26,6 +28,10 @@ OFF_DB = -90.0
 
 Lanes = NDArray[np.float32]
 Table = NDArray[np.float32]
+Sums = tuple[Vector, Vector, Vector]
+
+HALF = np.float32(0.5)
+NONE = np.float32(0.0)
 
 
 @kernel("boolean(float64[::1], float64[::1], float64, float32[::1])")
@@ -115,44 +121,155 @@ def panned(x: Lanes, n: int, t: int, targets: Table, steps: Table, left: Any) ->
     return a * ll + b * rl, a * lr + b * rr, np.float32(0.5) * (a + b) * send
 
 
+@device
+def _add_steady(sums: Sums, a: Vector, b: Vector, t: int, targets: Table, halves: Lanes) -> Sums:
+    """Add `WIDTH` frames of a track, a and b its lanes, to the sums of left, right and send."""
+    ll, rl = splat(targets[LEFT_LEFT, t]), splat(targets[RIGHT_LEFT, t])
+    lr, rr = splat(targets[LEFT_RIGHT, t]), splat(targets[RIGHT_RIGHT, t])
+    out = splat(halves[t])
+    return sums[0] + (a * ll + b * rl), sums[1] + (a * lr + b * rr), sums[2] + (a + b) * out
+
+
+@device
+def _at(row: int, t: int, targets: Table, steps: Table, to_go: Vector) -> Vector:
+    return splat(targets[row, t]) - splat(steps[row, t]) * to_go
+
+
+@device
+def _add_ramping(
+    sums: Sums, a: Vector, b: Vector, t: int, targets: Table, steps: Table, to_go: Vector
+) -> Sums:
+    """Do the same where the coefficients have `to_go` frames of their ramp to go."""
+    ll, rl = _at(LEFT_LEFT, t, targets, steps, to_go), _at(RIGHT_LEFT, t, targets, steps, to_go)
+    lr, rr = _at(LEFT_RIGHT, t, targets, steps, to_go), _at(RIGHT_RIGHT, t, targets, steps, to_go)
+    out = splat(HALF) * (a + b) * _at(SEND, t, targets, steps, to_go)
+    return sums[0] + (a * ll + b * rl), sums[1] + (a * lr + b * rr), sums[2] + out
+
+
+@device
+def _note(highest: Lanes, t: int, four: Four) -> None:
+    """Raise the magnitudes noted of four lanes to those of `WIDTH` frames."""
+    at = t // QUAD * WIDTH
+    one = larger(magnitude(four[0]), magnitude(four[1]))
+    other = larger(magnitude(four[2]), magnitude(four[3]))
+    # Without the outer magnitude, which changes nothing, this becomes a masked store, which takes 40 times as long.
+    store(highest, at, magnitude(larger(larger(one, other), load(highest, at))))
+
+
+@device
+def _column(x: Lanes, first: int, lane: int, z: Lanes, highest: Lanes, t: int) -> Vector:
+    """Return a lane's `WIDTH` frames from `first` on, the last one again behind it, and note their magnitude."""
+    at = t // QUAD * WIDTH + t % QUAD
+    for i in range(WIDTH):
+        z[i] = x[min(first + i, x.shape[0] - 1), lane]
+        highest[at] = max(highest[at], abs(z[i]))
+    return load(z, 0)
+
+
+@device
+def _sum_steady(x: Lanes, first: int, targets: Table, sums: Lanes, highest: Lanes) -> None:
+    """Sum `WIDTH` frames from `first` on over all tracks, and note their magnitudes."""
+    tracks = targets.shape[1]
+    whole = tracks - tracks % QUAD if first + WIDTH <= x.shape[0] else 0
+    now = splat(NONE), splat(NONE), splat(NONE)
+    for t in range(0, whole, QUAD):
+        a, b = quads(x, first, t), quads(x, first, tracks + t)
+        _note(highest[0], t, a)
+        _note(highest[1], t, b)
+        a0, a1, a2, a3 = turned(a)
+        b0, b1, b2, b3 = turned(b)
+        now = _add_steady(now, a0, b0, t, targets, sums[3])
+        now = _add_steady(now, a1, b1, t + 1, targets, sums[3])
+        now = _add_steady(now, a2, b2, t + 2, targets, sums[3])
+        now = _add_steady(now, a3, b3, t + 3, targets, sums[3])
+    for t in range(whole, tracks):
+        left = _column(x, first, t, sums[0], highest[0], t)
+        right = _column(x, first, tracks + t, sums[0], highest[1], t)
+        now = _add_steady(now, left, right, t, targets, sums[3])
+    store(sums[0], 0, now[0])
+    store(sums[1], 0, now[1])
+    store(sums[2], 0, now[2])
+
+
+@device
+def _sum_ramping(
+    x: Lanes, first: int, left: int, targets: Table, steps: Table, sums: Lanes, highest: Lanes
+) -> None:
+    """Do the same where the coefficients have `left` frames to go before the first."""
+    tracks = targets.shape[1]
+    whole = tracks - tracks % QUAD if first + WIDTH <= x.shape[0] else 0
+    for i in range(WIDTH):
+        sums[0, i] = np.float32(left - i - 1)
+    to_go = load(sums[0], 0)
+    now = splat(NONE), splat(NONE), splat(NONE)
+    for t in range(0, whole, QUAD):
+        a, b = quads(x, first, t), quads(x, first, tracks + t)
+        _note(highest[0], t, a)
+        _note(highest[1], t, b)
+        a0, a1, a2, a3 = turned(a)
+        b0, b1, b2, b3 = turned(b)
+        now = _add_ramping(now, a0, b0, t, targets, steps, to_go)
+        now = _add_ramping(now, a1, b1, t + 1, targets, steps, to_go)
+        now = _add_ramping(now, a2, b2, t + 2, targets, steps, to_go)
+        now = _add_ramping(now, a3, b3, t + 3, targets, steps, to_go)
+    for t in range(whole, tracks):
+        one = _column(x, first, t, sums[0], highest[0], t)
+        other = _column(x, first, tracks + t, sums[0], highest[1], t)
+        now = _add_ramping(now, one, other, t, targets, steps, to_go)
+    store(sums[0], 0, now[0])
+    store(sums[1], 0, now[1])
+    store(sums[2], 0, now[2])
+
+
 @kernel(
     "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1],"
-    " float32[:, ::1], int64, float32[:, ::1])"
+    " float32[:, ::1], int64, float32[:, ::1], float32[:, ::1], float32[:, ::1])"
 )
 def mix(
-    x: Lanes, dry: Lanes, send: Lanes, now: Table, targets: Table, steps: Table, left: int, sums: Table
+    x: Lanes,
+    dry: Lanes,
+    send: Lanes,
+    now: Table,
+    targets: Table,
+    steps: Table,
+    left: int,
+    sums: Lanes,
+    highest: Lanes,
+    loudest: Lanes,
 ) -> int:
     """Sum the bank `x` (`[frames, 2 tracks]`) into `dry` and `send`, both `[frames, 2]`; returns `left` anew.
 
     The send is taken before panning, as one mono signal on both its lanes, because Freeverb sums its inputs:
-    so the room's level does not follow the pan. `sums` is scratch, `[3, frames]`. A ramp with `left` frames to go
-    stands at target - step * left, so it is the same however the frames are cut into quanta.
+    so the room's level does not follow the pan. A ramp with `left` frames to go stands at target - step * left, so it
+    is the same however the frames are cut into quanta. `loudest` (`[1, 2 tracks]`) becomes the highest magnitude of
+    every lane. `sums` (`[3, WIDTH]`) and `highest` (`[2, ⌈tracks / 4⌉ WIDTH]`) are scratch.
     """
     tracks, frames = now.shape[1], x.shape[0]
     ramping: int = min(left, frames)
-    half, none = np.float32(0.5), np.float32(0.0)
-    left_sums, right_sums, send_sums = sums[0, :frames], sums[1, :frames], sums[2, :frames]
-    for n in range(frames):
-        left_sums[n], right_sums[n], send_sums[n] = none, none, none
+    highest[:] = NONE
     for t in range(tracks):
-        for n in range(ramping):
-            to_left, to_right, to_send = panned(x, n, t, targets, steps, np.float32(left - n - 1))
-            left_sums[n] += to_left
-            right_sums[n] += to_right
-            send_sums[n] += to_send
-        ll, rl = targets[LEFT_LEFT, t], targets[RIGHT_LEFT, t]
-        lr, rr = targets[LEFT_RIGHT, t], targets[RIGHT_RIGHT, t]
-        out = half * targets[SEND, t]
-        for n in range(ramping, frames):
-            a, b = x[n, t], x[n, tracks + t]
-            left_sums[n] += a * ll + b * rl
-            right_sums[n] += a * lr + b * rr
-            send_sums[n] += (a + b) * out
-    for n in range(frames):
-        dry[n, 0] = left_sums[n]
-        dry[n, 1] = right_sums[n]
-        send[n, 0] = send_sums[n]
-        send[n, 1] = send_sums[n]
+        sums[3, t] = HALF * targets[SEND, t]
+    begin = 0
+    while begin < frames:
+        end = min(begin + WIDTH, ramping if begin < ramping else frames)
+        # A group that would reach beyond the block begins sooner, and what it repeats is not written.
+        first = max(0, min(begin, frames - WIDTH))
+        if begin < ramping:
+            _sum_ramping(x, first, left - first, targets, steps, sums, highest)
+        else:
+            _sum_steady(x, first, targets, sums, highest)
+        for n in range(begin, end):
+            dry[n, 0] = sums[0, n - first]
+            dry[n, 1] = sums[1, n - first]
+            send[n, 0] = sums[2, n - first]
+            send[n, 1] = sums[2, n - first]
+        begin = end
+    for side in range(2):
+        for t in range(tracks):
+            most = NONE
+            for i in range(t // QUAD * WIDTH + t % QUAD, (t // QUAD + 1) * WIDTH, QUAD):
+                most = max(most, highest[side, i])
+            loudest[0, side * tracks + t] = most
     settle(now, targets, steps, left - ramping)
     return left - ramping
 

@@ -1,58 +1,75 @@
 """Playing clips: events from a queue become voices, voices are read into the lanes of their tracks."""
 
-import math
-
 import numpy as np
-from numba import carray
 from numpy.typing import NDArray
 
 from dsp.jit import device, kernel
-from dsp.memory import fence, pointer
+from dsp.lane_sums import SCRATCH, cut_gain, sum_lanes
+from dsp.memory import fence
+from dsp.voices import (
+    ALL_TRACKS,
+    ARRIVAL,
+    ARRIVED,
+    CLIP,
+    CUT,
+    CUT_AT,
+    CUT_FRAMES,
+    DROPPED,
+    DUE,
+    ENTRY,
+    FIRST_FRAME,
+    FRAMES,
+    FREE,
+    GAIN,
+    HEARD,
+    HELD_AT,
+    HELD_FRAMES,
+    LATE,
+    NEXT,
+    NO_CUT,
+    OFFSET,
+    PLAYING,
+    RHO_OUT,
+    SOUNDING,
+    START,
+    TRACK,
+    WAITING,
+    Floats,
+    Ints,
+)
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-# Columns of an event, in the queue and in the table of voices alike.
-START, TRACK, CLIP, OFFSET, FRAMES, FADE_IN, FADE_OUT, ENTRY = range(8)
-GAIN, RHO_IN, RHO_OUT = range(3)
-
-# In the table only: the frame from which a voice is heard (its start, its entry, or later if the event came late), how
-# many events came before it, the cut that ends it, and one that had begun before that cut does.
-HEARD, ARRIVAL, CUT_AT, CUT_FRAMES, HELD_AT, HELD_FRAMES = range(8, 14)
-
-# Lists of places in the table: voices that have started, in order; voices to come, as a heap; places that are free;
-# room to sort in.
-PLAYING, WAITING, FREE, DUE = range(4)
-
-# What else is counted: voices heard in the quantum, events that found no place, events that came after they were to
-# be heard, events taken in all.
-SOUNDING, DROPPED, LATE, ARRIVED = range(3, 7)
-
-CUT = -1
-"""The clip of an event that is a cut."""
-
-ALL_TRACKS = -1
-"""The track of a cut that ends every track's voices."""
-
-NO_CUT = 2**62
-"""A frame after every other: where the cut of a voice is that has none."""
-
-FIRST_FRAME = -(2**61)
-"""At frames before this one the queue is left alone: a warm-up run may not take events from the thread that plays."""
+__all__ = [
+    "ALL_TRACKS",
+    "ARRIVAL",
+    "CLIP",
+    "CUT",
+    "DROPPED",
+    "FRAMES",
+    "FREE",
+    "HEARD",
+    "LATE",
+    "PLAYING",
+    "SOUNDING",
+    "START",
+    "TRACK",
+    "WAITING",
+    "VoiceTable",
+    "play",
+]
 
 
 class VoiceTable:
     """The events that sound or are still to come, `voices` at most.
 
-    Attributes: `ints` int64 `[voices, 14]` and `floats` float64 `[voices, 3]`, a row a voice; `order` int64
-    `[4, voices]`, lists of rows, so that no row ever moves; `counts` int64 `[7]`, the lengths of the first three lists
-    and what else is counted.
+    Attributes: `ints` int64 `[voices, 15]` and `floats` float64 `[voices + SCRATCH, 3]`, a row a voice, and behind them
+    scratch for the sums; `order` int64 `[4, voices]`, lists of rows, so that no row ever moves; `counts` int64 `[7]`,
+    the lengths of the first three lists and what else is counted.
     """
 
     def __init__(self, voices: int) -> None:
         self._rows = np.arange(voices)
-        self.ints = np.zeros((voices, HELD_FRAMES + 1), np.int64)
-        self.floats = np.zeros((voices, RHO_OUT + 1))
+        self.ints = np.zeros((voices, NEXT + 1), np.int64)
+        self.floats = np.zeros((voices + SCRATCH, RHO_OUT + 1))
         self.order = np.zeros((DUE + 1, voices), np.int64)
         self.counts = np.zeros(ARRIVED + 1, np.int64)
         self.clear()
@@ -70,34 +87,12 @@ class VoiceTable:
         """Become what `other`, which is not larger, is; allocates nothing."""
         size = len(other)
         self.ints[:size] = other.ints
-        self.floats[:size] = other.floats
+        self.floats[:size] = other.floats[:size]
         self.order[:, :size] = other.order
         self.counts[:] = other.counts
         free = other.counts[FREE]
         self.order[FREE, free : free + len(self) - size] = self._rows[size:]
         self.counts[FREE] = free + len(self) - size
-
-
-@device
-def fade_gain(position: float, length: int, rho: float) -> float:
-    """Amplitude at `position` of a fade over `length` frames whose two sides have correlation `rho`.
-
-    With a = sin, b = cos of the same angle the gain is a / sqrt(a² + b² + 2 a b rho), so that both sides
-    together keep their power: equal power at rho 0, equal gain at rho 1.
-    """
-    angle = 0.5 * math.pi * (position + 0.5) / length
-    rising = math.sin(angle)
-    return rising / math.sqrt(1.0 + 2.0 * rising * math.cos(angle) * rho)
-
-
-@device
-def cut_gain(position: int, length: int) -> float:
-    """Amplitude at `position` of a cut over `length` frames: a raised cosine, without a kink where it begins."""
-    if position < 0:
-        return 1.0
-    if position >= length:
-        return 0.0
-    return 0.5 + 0.5 * math.cos(math.pi * (float(position) + 0.5) / length)
 
 
 @device
@@ -278,38 +273,6 @@ def _start_voices(until: int, ints: Ints, order: Ints, counts: Ints) -> None:
             due -= 1
 
 
-@device
-def _add_fading(
-    out: NDArray[np.float32],
-    lane: int,
-    samples: NDArray[np.float32],
-    ints: Ints,
-    floats: Floats,
-    frame: int,
-    entry_frames: int,
-    begin: int,
-    end: int,
-) -> None:
-    """Add the frames `begin` to `end` of a voice, where it fades in, out, or both, enters late, or is cut."""
-    tracks = out.shape[1] // 2
-    start, length, heard, cut_at = ints[START], ints[FRAMES], ints[HEARD], ints[CUT_AT]
-    for now in range(begin, end):
-        at = now - start
-        level = floats[GAIN]
-        if at < ints[FADE_IN]:
-            level *= fade_gain(float(at), ints[FADE_IN], floats[RHO_IN])
-        if at >= length - ints[FADE_OUT]:
-            level *= fade_gain(float(length - 1 - at), ints[FADE_OUT], floats[RHO_OUT])
-        if heard > start and now - heard < entry_frames:
-            level *= 0.5 - 0.5 * math.cos(math.pi * (float(now - heard) + 0.5) / entry_frames)
-        if now >= ints[HELD_AT]:
-            level *= cut_gain(min(now, cut_at - 1) - ints[HELD_AT], ints[HELD_FRAMES])
-        if now >= cut_at:
-            level *= cut_gain(now - cut_at, ints[CUT_FRAMES])
-        out[now - frame, lane] += np.float32(level * samples[ints[OFFSET] + at, 0])
-        out[now - frame, tracks + lane] += np.float32(level * samples[ints[OFFSET] + at, 1])
-
-
 @kernel(
     "void(float32[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], float64[:, ::1],"
     " int64[:, ::1], float64[:, ::1], int64[:, ::1], int64[::1], int64[::1], int64[::1])"
@@ -341,47 +304,35 @@ def play(
     neither on the quantum nor on when or in which order the events arrived. A voice to come costs nothing but its
     place: n that arrive at once cost n log n, a cut looks at every voice once.
     """
-    frames = out.shape[0]
     tracks = out.shape[1] // 2
-    until = frame + frames
-    out[:] = np.float32(0.0)
+    until = frame + out.shape[0]
     _take_events(frame, until, counters, queue_ints, queue_floats, voice_ints, voice_floats, order, counts)
     _start_voices(until, voice_ints, order, counts)
+    # The first row, until it is filled, holds the first and the last voice of every lane.
+    ends = out.view(np.int32)
+    for lane in range(2 * tracks if out.shape[0] > 0 else 0):
+        ends[0, lane] = -1
     sounding = 0
     kept = 0
     for i in range(counts[PLAYING]):
         row = order[PLAYING, i]
-        ints, floats = voice_ints[row], voice_floats[row]
-        start = ints[START]
+        ints = voice_ints[row]
         track = ints[TRACK]
         clip = ints[CLIP]
-        offset = ints[OFFSET]
-        length = ints[FRAMES]
         lane = lanes_of[track] if 0 <= track < lanes_of.shape[0] else -1
-        there = 0 <= clip < clip_frames.shape[0] and offset >= 0 and offset + length <= clip_frames[clip]
-        over = min(start + length, ints[CUT_AT] + ints[CUT_FRAMES])
-        begin = max(ints[HEARD], frame)
-        end = min(over, until)
+        there = 0 <= clip < clip_frames.shape[0] and ints[OFFSET] >= 0
+        there = there and ints[OFFSET] + ints[FRAMES] <= clip_frames[clip]
+        over = min(ints[START] + ints[FRAMES], ints[CUT_AT] + ints[CUT_FRAMES])
         if ints[HEARD] < until:
             sounding += 1
-        if there and lane >= 0 and begin < end:
-            samples = carray(pointer(clip_addresses[clip]), (clip_frames[clip], 2), np.float32)
-            risen = start + ints[FADE_IN]
-            if ints[HEARD] > start:
-                risen = max(risen, ints[HEARD] + entry_frames)
-            falls = min(start + length - ints[FADE_OUT], ints[CUT_AT], ints[HELD_AT])
-            steady = min(max(begin, risen), end)
-            fading = min(max(steady, falls), end)
-            if begin < steady or fading < end:
-                _add_fading(out, lane, samples, ints, floats, frame, entry_frames, begin, steady)
-                _add_fading(out, lane, samples, ints, floats, frame, entry_frames, fading, end)
-            if steady < fading:
-                heard = out[steady - frame : fading - frame]
-                source = samples[offset + steady - start : offset + fading - start]
-                level = np.float32(floats[GAIN])
-                for n in range(fading - steady):
-                    heard[n, lane] += level * source[n, 0]
-                    heard[n, tracks + lane] += level * source[n, 1]
+        if there and lane >= 0 and max(ints[HEARD], frame) < min(over, until):
+            last = ends[0, tracks + lane]
+            if last < 0:
+                ends[0, lane] = row
+            else:
+                voice_ints[last, NEXT] = row
+            ints[NEXT] = -1
+            ends[0, tracks + lane] = row
         if over > until:
             order[PLAYING, kept] = row
             kept += 1
@@ -389,3 +340,4 @@ def play(
             _release(row, order, counts)
     counts[PLAYING] = kept
     counts[SOUNDING] = sounding
+    sum_lanes(out, frame, entry_frames, ends, voice_ints, voice_floats, clip_addresses, clip_frames)

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.mixing import COEFFICIENTS, OFF_DB, hold_peaks, mix, mix_targets, pan, start_ramp
+from dsp.tiles import QUAD
 from dsp.units import ms_to_frames
+from dsp.vectors import WIDTH
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.nodes.bank import TrackBank, moves
@@ -107,15 +109,19 @@ class MixProcessor(Processor):
 
     def __init__(self, node: Mix, ctx: BuildContext) -> None:
         self._panning = _Panning(node, ctx)
-        self._sums = np.zeros((3, ctx.spec.quantum_frames), np.float32)
+        tracks = len(node.tracks)
+        self._sums = np.zeros((4, tracks + WIDTH), np.float32)
+        self._highest = np.zeros((2, -(-tracks // QUAD) * WIDTH), np.float32)
+        self._loudest = np.zeros((1, 2 * tracks), np.float32)
         self._peaks = ctx.meter("peak")
         self._decay = 10.0 ** (-PEAK_FALL_DB_PER_S * ctx.spec.quantum_s / 20.0)
 
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         p = self._panning
         p.follow()
-        p.left = mix(ins[0], outs[0], outs[1], p.now, p.targets, p.steps, p.left, self._sums)
-        hold_peaks(ins[0], self._peaks, self._decay)
+        scratch = self._sums, self._highest, self._loudest
+        p.left = mix(ins[0], outs[0], outs[1], p.now, p.targets, p.steps, p.left, *scratch)
+        hold_peaks(self._loudest, self._peaks, self._decay)
 
     def reset(self) -> None:
         self._panning.settle()
