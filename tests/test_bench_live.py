@@ -17,7 +17,8 @@ from benchmarks.bench import contend, jack_ports, live, playing, python_callback
 from benchmarks.bench.jack_ports import Ports
 from benchmarks.bench.live_setting import LiveSetting
 from benchmarks.bench.playing import ROUNDS
-from benchmarks.bench.round_trip import NoRoundTrip, RoundTrip
+from benchmarks.bench.round_trip import NoRoundTrip
+from benchmarks.bench.trip import RoundTrip
 from benchmarks.jack_server import JackServer
 from benchmarks.soak_live import children
 from engine.control.show import Show

@@ -18,7 +18,8 @@ from benchmarks.bench.command import add_options, run, setting_of
 from benchmarks.bench.figures import Figure
 from benchmarks.bench.live_setting import DEFAULT_MINUTES, DEFAULT_TRACKS, Advance, LiveSetting, part_of
 from benchmarks.bench.playing import Played, play, require_load
-from benchmarks.bench.round_trip import Loop, NoRoundTrip, RoundTrip
+from benchmarks.bench.round_trip import Loop, NoRoundTrip
+from benchmarks.bench.trip import RoundTrip
 
 ROUND_TRIP_S = 10.0
 """About how long the sweeps take."""

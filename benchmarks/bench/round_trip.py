@@ -5,28 +5,28 @@ ring, whose counter the callback moves together with that of the rendered ring: 
 which frame of the output is counted, and what the cable adds is found by `benchmarks.bench.loopback`.
 """
 
+import contextlib
 import math
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bench import jack_ports
-from benchmarks.bench.figures import Figure
+from benchmarks.bench.input_tap import InputTap
 from benchmarks.bench.live_setting import Advance, LiveSetting
 from benchmarks.bench.loopback import Delay, find_delay, sweep
+from benchmarks.bench.trip import Path, RoundTrip
 from benchmarks.crowd import crowd
 from engine.control.patch import default_graph
 from engine.control.show import BUILD_TIMEOUT_S, DEVICE_TIMEOUT_S
 from engine.errors import HostError, RoomtoneError
 from engine.events import Event
 from engine.host.engine_handle import EngineHandle
-from engine.inputs import INPUT_FRAMES, InputRing
 from engine.messages import Built, Notice, Started
 from engine.meters import MeterTable
 from engine.params import ParamTable
@@ -36,11 +36,12 @@ from engine.scene.schema import Once
 Loop = Literal["auto", "cable", "jack", "off"]
 """How the output reaches the input: a cable (or the air), or JACK's own connections; `auto` tries both in turn."""
 
-Path = Literal["cable", "jack"]
-
 SWEEPS = 3
 ATTEMPTS = 5
-"""How often a sweep that an under-run fell into is played again."""
+"""How many times a sweep is played that an under-run falls into."""
+
+STARTS = 3
+"""How many times all of it is begun on a device that stops on the way, as a busy machine's does."""
 
 LEVEL = 0.1
 """Amplitude of the sweep, -20 dBFS: it may be heard through loudspeakers."""
@@ -57,134 +58,8 @@ class NoRoundTrip(RoomtoneError):
     """The round trip cannot be measured; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """How long a sound takes from the quantum it is due in until it is back at the input, and where it spends that.
-
-    `algorithmic_frames` is the latency of the scene's graph, `ring_frames` how far the engine was ahead (median),
-    `output_ms` and `input_ms` what PortAudio reports of the device. `loop_frames` was measured, one for each sweep:
-    from the frame's place in the rendered ring back to the input. `clarity_db` is the least of the sweeps'. The device
-    took up to `device_frames` at one moment, which the ring has to hold; `period_frames` is that of the JACK server, 0
-    over a cable.
-    """
-
-    path: Path
-    rate_hz: int
-    channel: int
-    algorithmic_frames: int
-    ring_frames: int
-    output_ms: float
-    input_ms: float
-    loop_frames: tuple[float, ...]
-    clarity_db: float
-    inverted: bool
-    input_peak_dbfs: float
-    device_frames: int
-    period_frames: int
-
-    @property
-    def total_frames(self) -> float:
-        """The whole round trip: graph, ring, and the loop as measured (median)."""
-        return self.algorithmic_frames + self.ring_frames + statistics.median(self.loop_frames)
-
-    @property
-    def rest_frames(self) -> float:
-        """What of the loop is not explained by what the device reports, or on JACK's own connections by a period."""
-        if self.path == "jack":
-            known = float(self.period_frames)
-        else:
-            known = 1e-3 * (self.output_ms + self.input_ms) * self.rate_hz
-        return statistics.median(self.loop_frames) - known
-
-    def ms(self, frames: float) -> float:
-        """Return frames as milliseconds."""
-        return 1e3 * frames / self.rate_hz
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as it is stored."""
-        return {
-            "path": self.path,
-            "input_channel": self.channel,
-            "total_frames": round(self.total_frames, 3),
-            "total_ms": round(self.ms(self.total_frames), 4),
-            "algorithmic_frames": self.algorithmic_frames,
-            "ring_frames": self.ring_frames,
-            "loop_frames": [round(frames, 3) for frames in self.loop_frames],
-            "device_output_ms": round(self.output_ms, 4),
-            "device_input_ms": round(self.input_ms, 4),
-            "rest_frames": round(self.rest_frames, 3),
-            "device_frames": self.device_frames,
-            "period_frames": self.period_frames,
-            "clarity_db": round(self.clarity_db, 1),
-            "inverted": self.inverted,
-            "input_peak_dbfs": round(self.input_peak_dbfs, 1),
-        }
-
-    @property
-    def figures(self) -> dict[str, Figure]:
-        """Return the round trip in milliseconds, one sample a sweep."""
-        fixed = self.algorithmic_frames + self.ring_frames
-        samples = [self.ms(fixed + frames) for frames in self.loop_frames]
-        way = "a cable" if self.path == "cable" else "JACK's connections"
-        return {f"round trip over {way}": Figure.of(samples, "ms")}
-
-    def lines(self) -> list[str]:
-        """Return it as text."""
-
-        def row(what: str, frames: float, how: str) -> str:
-            frames = round(frames, 2) + 0.0  # no -0.00
-            return f"  {what:<24}{frames:10.2f} frames {self.ms(frames):8.3f} ms   {how}".rstrip()
-
-        median = statistics.median(self.loop_frames)
-        spread = max(self.loop_frames) - min(self.loop_frames)
-        rows = [
-            row("algorithm", self.algorithmic_frames, "the graph of a scene: the limiter's look-ahead"),
-            row("ring", self.ring_frames, f"ahead of a device that took up to {self.device_frames} at once"),
-            row(
-                "device and cable",
-                median,
-                f"measured, {len(self.loop_frames)} sweeps within {spread:.2f} frames",
-            ),
-        ]
-        if self.path == "cable":
-            for what, ms in (("output", self.output_ms), ("input", self.input_ms)):
-                rows.append(row(f"  of it {what}", 1e-3 * ms * self.rate_hz, "as PortAudio reports"))
-        else:
-            rows.append(
-                row("  of it JACK", self.period_frames, "one period: what is played comes in the next")
-            )
-        rows.append(row("  unexplained", self.rest_frames, ""))
-        way = "a cable" if self.path == "cable" else "JACK's own connections, without converters"
-        polarity = ", inverted" if self.inverted else ""
-        return [
-            row("round trip", self.total_frames, f"over {way}, input {self.channel}{polarity}"),
-            *rows,
-            f"  the peak is {self.clarity_db:.0f} dB above all else; the input's level is "
-            f"{self.input_peak_dbfs:.0f} dBFS",
-        ]
-
-
-class InputTap:
-    """A recorder of the device's input: every frame from now on exactly once.
-
-    Attributes: `frame`, the frame of the input that `read` continues at; `lost`, whether it lagged behind by more than
-    the ring holds.
-    """
-
-    def __init__(self, inputs: InputRing, margin_frames: int) -> None:
-        self._inputs = inputs
-        self._most = INPUT_FRAMES - margin_frames
-        self.frame = int(inputs.counters[0])
-        self.lost = False
-
-    def read(self) -> NDArray[np.float32]:
-        """Return what has come in since the last call, float32 `[frames, channels]`, perhaps nothing."""
-        written = int(self._inputs.counters[0])
-        places = np.arange(self.frame, written) % INPUT_FRAMES
-        frames = self._inputs.samples[places, : max(1, int(self._inputs.counters[1]))]
-        self.lost |= int(self._inputs.counters[0]) - self.frame > self._most
-        self.frame = written
-        return frames
+class _Stopped(HostError):
+    """The device was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +68,7 @@ class _Take:
     channel: int
     loop_frames: float
     ring_frames: int
+    device_frames: int
     peak: float
 
 
@@ -239,14 +115,15 @@ class _Bench:
         until_s = time.monotonic() + LEAD_S + length / rate_hz + LATE_S
         while tap.frame < first + length:
             if time.monotonic() > until_s or engine.statistics().device_lost or not engine.statistics().alive:
-                raise HostError("the device stopped while the round trip was measured")
+                raise _Stopped("the device stopped while the round trip was measured; see `roomtone devices`")
             time.sleep(LISTEN_S)
             pieces.append(tap.read())
             now = engine.statistics()
             depths_frames.append(now.frame_rendered - now.frame_heard)
         # What ran dry before the last of the sweep was given has moved output against input.
         missed = engine.underruns_since(before.underruns - bool(before.underruns))
-        held_up = any(before.frame_heard <= u.frame < due + len(self._played) for u in missed)
+        end = due + len(self._played) + self.algorithmic_frames
+        held_up = any(before.frame_heard <= underrun.frame < end for underrun in missed)
         if held_up or tap.lost or skipped < 0:
             return None
         heard = np.concatenate(pieces)[skipped : skipped + length]
@@ -257,6 +134,7 @@ class _Bench:
             best + 1,
             delays[best].frames - self.algorithmic_frames,
             round(statistics.median(depths_frames)),
+            now.device_frames,
             float(np.abs(heard[:, best]).max()),
         )
 
@@ -280,6 +158,13 @@ def measure(setting: LiveSetting, loop: Loop, advance: Advance, sweeps: int = SW
     `auto` listens to what is connected first; where nothing comes back, and the device is a JACK server, it connects
     the engine's own ports.
     """
+    for _ in range(STARTS - 1):
+        with contextlib.suppress(_Stopped):
+            return _measure(setting, loop, advance, sweeps)
+    return _measure(setting, loop, advance, sweeps)
+
+
+def _measure(setting: LiveSetting, loop: Loop, advance: Advance, sweeps: int) -> RoundTrip:
     before = _jack_ports() if loop in ("auto", "jack") else None
     with _running(setting) as bench:
         started = bench.started
@@ -302,7 +187,6 @@ def measure(setting: LiveSetting, loop: Loop, advance: Advance, sweeps: int = SW
             else:
                 raise NoRoundTrip(_unclear(taken, path))
         advance("round trip", 1.0)
-        device_frames = bench.engine.statistics().device_frames
     return RoundTrip(
         path=path,
         rate_hz=setting.rate_hz,
@@ -315,12 +199,12 @@ def measure(setting: LiveSetting, loop: Loop, advance: Advance, sweeps: int = SW
         clarity_db=min(take.delay.clarity_db for take in takes),
         inverted=takes[0].delay.inverted,
         input_peak_dbfs=_dbfs(max(take.peak for take in takes)),
-        device_frames=device_frames,
+        device_frames=max(take.device_frames for take in takes),
         period_frames=before.period_frames if path == "jack" and before is not None else 0,
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _running(setting: LiveSetting) -> Iterator[_Bench]:
     """Play on the device with as many of its first two inputs as it has."""
     reason = ""
