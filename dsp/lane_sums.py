@@ -1,6 +1,7 @@
 """From voices to the lanes of a bank: each lane's voices summed in order, all lanes written row by row."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import carray
@@ -113,22 +114,7 @@ def _add_fading(
 
 
 @device
-def _parts(ints: Ints, frame: int, until: int, entry_frames: int) -> tuple[int, int, int, int]:
-    """Return where between `frame` and `until` a voice begins, ceases to rise, falls, and ends."""
-    start, length, heard = ints[START], ints[FRAMES], ints[HEARD]
-    begin = max(heard, frame)
-    end = min(start + length, ints[CUT_AT] + ints[CUT_FRAMES], until)
-    risen = start + ints[FADE_IN]
-    if heard > start:
-        risen = max(risen, heard + entry_frames)
-    falls = min(start + length - ints[FADE_OUT], ints[CUT_AT], ints[HELD_AT])
-    steady = min(max(begin, risen), end)
-    return begin, end, steady, min(max(steady, falls), end)
-
-
-@device
-def _sum_lane(
-    row_at: int,
+def _find(
     voice: int,
     frame: int,
     until: int,
@@ -137,45 +123,51 @@ def _sum_lane(
     voice_floats: Floats,
     clip_addresses: Ints,
     clip_frames: Ints,
-) -> None:
-    """Fill the row at an address, left and right in turn, with `voice` and those behind it from `frame` to `until`."""
+    row_at: int,
+) -> tuple[int, np.float32]:
+    """Return the address and the gain of a lane's frames from `frame` to `until`, left and right in turn.
+
+    With one voice, of steady gain, that is in the clip; else `voice` and those behind it are summed at `row_at`.
+    """
     row = carray(pointer(row_at), ROW, np.float32)
-    for i in range(2 * (until - frame)):
-        row[i] = NOTHING
+    first = True
     while voice >= 0:
         ints, floats = voice_ints[voice], voice_floats[voice]
+        start, length, heard = ints[START], ints[FRAMES], ints[HEARD]
         source = carray(pointer(clip_addresses[ints[CLIP]]), 2 * clip_frames[ints[CLIP]], np.float32)
-        begin, end, steady, fading = _parts(ints, frame, until, entry_frames)
+        begin = max(heard, frame)
+        end = min(start + length, ints[CUT_AT] + ints[CUT_FRAMES], until)
+        risen = start + ints[FADE_IN]
+        if heard > start:
+            risen = max(risen, heard + entry_frames)
+        falls = min(start + length - ints[FADE_OUT], ints[CUT_AT], ints[HELD_AT])
+        steady = min(max(begin, risen), end)
+        fading = min(max(steady, falls), end)
+        level = np.float32(floats[GAIN])
+        if first:
+            if ints[NEXT] < 0 and steady == frame and fading == until:
+                return clip_addresses[ints[CLIP]] + FRAME_BYTES * (ints[OFFSET] + frame - start), level
+            for i in range(2 * (until - frame)):
+                row[i] = NOTHING
         if begin < steady:
             _add_fading(row, source, ints, floats, frame, entry_frames, begin, steady)
         if fading < end:
             _add_fading(row, source, ints, floats, frame, entry_frames, fading, end)
-        level = np.float32(floats[GAIN])
-        behind = 2 * (ints[OFFSET] - ints[START] + frame)
-        for i in range(2 * (steady - frame), 2 * (fading - frame)):
-            row[i] += level * source[i + behind]
-        voice = ints[NEXT]
-
-
-@device
-def _write_two(out: Samples, n: int, lane: int, addresses: Ints, gains: Samples, i: int, offset: int) -> None:
-    """Write frames n and n + 1 of `WIDTH` lanes from `lane` on; i and `offset` say where from."""
-    tracks = out.shape[1] // 2
-    one, other = out[n], out[n + 1]
-    gain, nothing = load(gains, i), splat(NOTHING)
-    left, right, next_left, next_right = turned(far_quads(addresses, i, offset))
-    # As in every sum, which begins with +0, a sample of -0 becomes +0.
-    store(one, lane, nothing + left * gain)
-    store(one, tracks + lane, nothing + right * gain)
-    store(other, lane, nothing + next_left * gain)
-    store(other, tracks + lane, nothing + next_right * gain)
+        sums, more = row[2 * (steady - frame) :], source[2 * (ints[OFFSET] + steady - start) :]
+        for i in range(2 * (fading - steady)):
+            sums[i] += level * more[i]
+        first, voice = False, ints[NEXT]
+    return row_at, UNITY
 
 
 @device
 def _write(
-    out: Samples, begin: int, end: int, first: int, count: int, addresses: Ints, gains: Samples
+    out: Samples, begin: int, end: int, first: Any, count: int, addresses: Ints, gains: Samples
 ) -> None:
-    """Write the frames `begin` to `end` of `count` lanes from `first` on, each from its address times its gain."""
+    """Write the frames `begin` to `end` of `count` lanes from `first` on, each from its address times its gain.
+
+    As in every sum, which begins with +0, a sample of -0 becomes +0.
+    """
     frames, tracks = end - begin, out.shape[1] // 2
     if frames < STEP or count < WIDTH:
         for i in range(count):
@@ -193,17 +185,14 @@ def _write(
                 soon, line = soon - count, n + 2 * STEP
             for k in range(soon, min(soon + WIDTH, count)):
                 fetch(addresses[k] + FRAME_BYTES * line - 1)
-            for pair in range(0, STEP, 2):
-                _write_two(out, begin + n + pair, first + i, addresses, gains, i, FRAME_BYTES * (n + pair))
-
-
-@device
-def _silent_lanes(voices: Voices, first: int) -> int:
-    """Return how many lanes from `first` on have no voice."""
-    count, tracks = 0, voices.shape[1] // 2
-    while first + count < tracks and voices[0, first + count] < 0:
-        count += 1
-    return count
+            gain, nothing, lane = load(gains, i), splat(NOTHING), first + i
+            for m in range(n, n + STEP, 2):
+                left, right, next_left, next_right = turned(far_quads(addresses, i, FRAME_BYTES * m))
+                one, other = out[begin + m], out[begin + m + 1]
+                store(one, lane, nothing + left * gain)
+                store(one, tracks + lane, nothing + right * gain)
+                store(other, lane, nothing + next_left * gain)
+                store(other, tracks + lane, nothing + next_right * gain)
 
 
 @device
@@ -223,63 +212,54 @@ def sum_lanes(
     first voice, -1 if it has none; `NEXT` of a voice leads to the one behind it. A sum is formed in this order from +0
     on. Behind the voices `voice_floats` has `SCRATCH` rows.
 
-    A lane with one voice of steady gain is read right from the clip, others are summed in rows of their own first. Each
-    row of `out` is written from one end to the other, because a column of it may lie in one set of the cache.
+    Each row of `out` is written from one end to the other: a column of it may lie in one set of the cache.
     """
     tracks = out.shape[1] // 2
     scratch = voice_floats.ctypes.data + 8 * voice_floats.shape[1] * voice_ints.shape[0]
     addresses = carray(pointer(scratch), MOST, np.int64)
     gains = carray(pointer(scratch + 8 * MOST), MOST, np.float32)
     silence = scratch + (8 + SAMPLE_BYTES) * MOST
-    sums = silence + SAMPLE_BYTES * ROW
+    row = carray(pointer(silence), ROW, np.float32)
     for i in range(ROW):
-        carray(pointer(silence), ROW, np.float32)[i] = NOTHING
+        row[i] = NOTHING
     # From the last frames to the first, because of the voices in the first row.
     for begin in range((out.shape[0] - 1) // CHUNK * CHUNK, -1, -CHUNK):
         end = min(begin + CHUNK, out.shape[0])
-        now, until = frame + begin, frame + end
-        first: int = 0
+        first = np.int64(0)
         while first < tracks:
-            count = _silent_lanes(voices, first)
-            if count >= LINE:
-                for n in range(begin, end):
-                    for lane in range(first, first + count):
-                        out[n, lane] = NOTHING
-                    for lane in range(tracks + first, tracks + first + count):
-                        out[n, lane] = NOTHING
-                first += count
-                continue
-            count, used, pause = 0, 0, 0
-            while first + count < tracks and count < MOST and used < SUMS and pause < PAUSE:
+            count, used, pause = 0, 1, 0
+            while first + count < tracks and count < MOST and used <= SUMS and pause < PAUSE:
                 voice = voices[0, first + count]
-                if voice < 0:
-                    addresses[count], gains[count] = silence, NOTHING
-                    pause += 1
-                else:
-                    ints = voice_ints[voice]
-                    _, _, steady, fading = _parts(ints, now, until, entry_frames)
-                    if ints[NEXT] < 0 and steady == now and fading == until:
-                        at = FRAME_BYTES * (ints[OFFSET] + now - ints[START])
-                        addresses[count] = clip_addresses[ints[CLIP]] + at
-                        gains[count] = np.float32(voice_floats[voice, GAIN])
-                        fetch(addresses[count])
-                    else:
-                        addresses[count], gains[count] = sums + SAMPLE_BYTES * ROW * used, UNITY
-                        _sum_lane(
-                            addresses[count],
-                            voice,
-                            now,
-                            until,
-                            entry_frames,
-                            voice_ints,
-                            voice_floats,
-                            clip_addresses,
-                            clip_frames,
-                        )
-                        used += 1
+                place, gain = silence, NOTHING
+                pause += 1
+                if voice >= 0:
                     pause = 0
+                    place, gain = _find(
+                        voice,
+                        frame + begin,
+                        frame + end,
+                        entry_frames,
+                        voice_ints,
+                        voice_floats,
+                        clip_addresses,
+                        clip_frames,
+                        silence + SAMPLE_BYTES * ROW * used,
+                    )
+                    used += place == silence + SAMPLE_BYTES * ROW * used
+                    fetch(place)
+                addresses[count], gains[count] = place, gain
                 count += 1
             if pause == PAUSE:
                 count = (count - PAUSE + LINE - 1) // LINE * LINE
             _write(out, begin, end, first, count, addresses, gains)
             first += count
+            count = 0
+            while first + count < tracks and voices[0, first + count] < 0:
+                count += 1
+            if count >= LINE:
+                for n in range(begin, end):
+                    left, right = out[n, first:], out[n, tracks + first :]
+                    for lane in range(count):
+                        left[lane] = NOTHING
+                        right[lane] = NOTHING
+                first += count

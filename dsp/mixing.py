@@ -131,8 +131,8 @@ def _add_steady(sums: Sums, a: Vector, b: Vector, t: int, targets: Table, halves
 
 
 @device
-def _at(row: int, t: int, targets: Table, steps: Table, to_go: Vector) -> Vector:
-    return splat(targets[row, t]) - splat(steps[row, t]) * to_go
+def _ramped(target: np.float32, step: np.float32, to_go: Vector) -> Vector:
+    return splat(target) - splat(step) * to_go
 
 
 @device
@@ -140,9 +140,11 @@ def _add_ramping(
     sums: Sums, a: Vector, b: Vector, t: int, targets: Table, steps: Table, to_go: Vector
 ) -> Sums:
     """Do the same where the coefficients have `to_go` frames of their ramp to go."""
-    ll, rl = _at(LEFT_LEFT, t, targets, steps, to_go), _at(RIGHT_LEFT, t, targets, steps, to_go)
-    lr, rr = _at(LEFT_RIGHT, t, targets, steps, to_go), _at(RIGHT_RIGHT, t, targets, steps, to_go)
-    out = splat(HALF) * (a + b) * _at(SEND, t, targets, steps, to_go)
+    ll = _ramped(targets[LEFT_LEFT, t], steps[LEFT_LEFT, t], to_go)
+    rl = _ramped(targets[RIGHT_LEFT, t], steps[RIGHT_LEFT, t], to_go)
+    lr = _ramped(targets[LEFT_RIGHT, t], steps[LEFT_RIGHT, t], to_go)
+    rr = _ramped(targets[RIGHT_RIGHT, t], steps[RIGHT_RIGHT, t], to_go)
+    out = splat(HALF) * (a + b) * _ramped(targets[SEND, t], steps[SEND, t], to_go)
     return sums[0] + (a * ll + b * rl), sums[1] + (a * lr + b * rr), sums[2] + out
 
 
@@ -167,55 +169,42 @@ def _column(x: Lanes, first: int, lane: int, z: Lanes, highest: Lanes, t: int) -
 
 
 @device
-def _sum_steady(x: Lanes, first: int, targets: Table, sums: Lanes, highest: Lanes) -> None:
-    """Sum `WIDTH` frames from `first` on over all tracks, and note their magnitudes."""
-    tracks = targets.shape[1]
-    whole = tracks - tracks % QUAD if first + WIDTH <= x.shape[0] else 0
-    now = splat(NONE), splat(NONE), splat(NONE)
-    for t in range(0, whole, QUAD):
-        a, b = quads(x, first, t), quads(x, first, tracks + t)
-        _note(highest[0], t, a)
-        _note(highest[1], t, b)
-        a0, a1, a2, a3 = turned(a)
-        b0, b1, b2, b3 = turned(b)
-        now = _add_steady(now, a0, b0, t, targets, sums[3])
-        now = _add_steady(now, a1, b1, t + 1, targets, sums[3])
-        now = _add_steady(now, a2, b2, t + 2, targets, sums[3])
-        now = _add_steady(now, a3, b3, t + 3, targets, sums[3])
-    for t in range(whole, tracks):
-        left = _column(x, first, t, sums[0], highest[0], t)
-        right = _column(x, first, tracks + t, sums[0], highest[1], t)
-        now = _add_steady(now, left, right, t, targets, sums[3])
-    store(sums[0], 0, now[0])
-    store(sums[1], 0, now[1])
-    store(sums[2], 0, now[2])
-
-
-@device
-def _sum_ramping(
-    x: Lanes, first: int, left: int, targets: Table, steps: Table, sums: Lanes, highest: Lanes
+def _sum_frames(
+    x: Lanes, first: int, ramps: bool, left: int, targets: Table, steps: Table, sums: Lanes, highest: Lanes
 ) -> None:
-    """Do the same where the coefficients have `left` frames to go before the first."""
+    """Sum `WIDTH` frames from `first` on over all tracks, and note their magnitudes.
+
+    If the coefficients ramp they have `left` frames to go before the first. `sums` holds the halved sends.
+    """
     tracks = targets.shape[1]
+    halves = sums[3]
     whole = tracks - tracks % QUAD if first + WIDTH <= x.shape[0] else 0
     for i in range(WIDTH):
         sums[0, i] = np.float32(left - i - 1)
-    to_go = load(sums[0], 0)
-    now = splat(NONE), splat(NONE), splat(NONE)
+    to_go, now = load(sums[0], 0), (splat(NONE), splat(NONE), splat(NONE))
     for t in range(0, whole, QUAD):
         a, b = quads(x, first, t), quads(x, first, tracks + t)
         _note(highest[0], t, a)
         _note(highest[1], t, b)
         a0, a1, a2, a3 = turned(a)
         b0, b1, b2, b3 = turned(b)
-        now = _add_ramping(now, a0, b0, t, targets, steps, to_go)
-        now = _add_ramping(now, a1, b1, t + 1, targets, steps, to_go)
-        now = _add_ramping(now, a2, b2, t + 2, targets, steps, to_go)
-        now = _add_ramping(now, a3, b3, t + 3, targets, steps, to_go)
+        if ramps:
+            now = _add_ramping(now, a0, b0, t, targets, steps, to_go)
+            now = _add_ramping(now, a1, b1, t + 1, targets, steps, to_go)
+            now = _add_ramping(now, a2, b2, t + 2, targets, steps, to_go)
+            now = _add_ramping(now, a3, b3, t + 3, targets, steps, to_go)
+        else:
+            now = _add_steady(now, a0, b0, t, targets, halves)
+            now = _add_steady(now, a1, b1, t + 1, targets, halves)
+            now = _add_steady(now, a2, b2, t + 2, targets, halves)
+            now = _add_steady(now, a3, b3, t + 3, targets, halves)
     for t in range(whole, tracks):
         one = _column(x, first, t, sums[0], highest[0], t)
         other = _column(x, first, tracks + t, sums[0], highest[1], t)
-        now = _add_ramping(now, one, other, t, targets, steps, to_go)
+        if ramps:
+            now = _add_ramping(now, one, other, t, targets, steps, to_go)
+        else:
+            now = _add_steady(now, one, other, t, targets, halves)
     store(sums[0], 0, now[0])
     store(sums[1], 0, now[1])
     store(sums[2], 0, now[2])
@@ -246,7 +235,8 @@ def mix(
     """
     tracks, frames = now.shape[1], x.shape[0]
     ramping: int = min(left, frames)
-    highest[:] = NONE
+    for i in range(highest.shape[1]):
+        highest[0, i], highest[1, i] = NONE, NONE
     for t in range(tracks):
         sums[3, t] = HALF * targets[SEND, t]
     begin = 0
@@ -254,10 +244,7 @@ def mix(
         end = min(begin + WIDTH, ramping if begin < ramping else frames)
         # A group that would reach beyond the block begins sooner, and what it repeats is not written.
         first = max(0, min(begin, frames - WIDTH))
-        if begin < ramping:
-            _sum_ramping(x, first, left - first, targets, steps, sums, highest)
-        else:
-            _sum_steady(x, first, targets, sums, highest)
+        _sum_frames(x, first, begin < ramping, left - first, targets, steps, sums, highest)
         for n in range(begin, end):
             dry[n, 0] = sums[0, n - first]
             dry[n, 1] = sums[1, n - first]

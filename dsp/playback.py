@@ -1,5 +1,7 @@
 """Playing clips: events from a queue become voices, voices are read into the lanes of their tracks."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -119,7 +121,7 @@ def _add_waiting(row: int, ints: Ints, order: Ints, counts: Ints) -> None:
 
 
 @device
-def _sink(row: int, at: int, size: int, ints: Ints, order: Ints) -> None:
+def _sink(row: int, at: Any, size: int, ints: Ints, order: Ints) -> None:
     """Put `row` at `at` in the heap of `size`, or below what is to come before it."""
     while 2 * at + 1 < size:
         child = 2 * at + 1
@@ -261,7 +263,7 @@ def _start_voices(until: int, ints: Ints, order: Ints, counts: Ints) -> None:
         counts[WAITING] -= 1
         last = counts[WAITING]
         if last > 0:
-            _sink(order[WAITING, last], 0, last, ints, order)
+            _sink(order[WAITING, last], np.int64(0), last, ints, order)
     playing = counts[PLAYING]
     counts[PLAYING] += due
     while due > 0:
