@@ -6,7 +6,7 @@ import typer
 
 from engine.cli.common import JsonOption, print_table
 
-HELP = "List the audio devices, as `--device` and `--input-device` take them."
+HELP = "List the audio devices, as `--device` and `--input` take them."
 EXAMPLES = """**Examples**
 
     roomtone devices
