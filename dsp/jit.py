@@ -96,6 +96,24 @@ def _compile(func: Callable[..., Any], signature: str, cache: bool) -> Any:
     return dispatcher
 
 
+def _was_interrupt(error: BaseException | None) -> bool:
+    """Whether an interrupt is what a library made this error of."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _compile_again(func: Callable[..., Any], signature: str) -> Any:
+    """Try once more, since all other programs would have to compile anew; then with a new cache, then without."""
+    with contextlib.suppress(Exception):
+        return _compile(func, signature, True)
+    _set_cache_aside()
+    try:
+        return _compile(func, signature, _cached)
+    except Exception:
+        return _compile(func, signature, False)
+
+
 def kernel(signature: str) -> Callable[[F], F]:
     """Compile the decorated function now, for `signature` alone (`"void(float32[:, ::1], int64)"`)."""
 
@@ -109,14 +127,12 @@ def kernel(signature: str) -> Callable[[F], F]:
             compiled = _compile(func, signature, _cached)
         except (numba.errors.NumbaError, SyntaxError, TypeError):
             raise
-        except Exception:  # an unreadable cache raises whatever its damaged bytes happen to mean
+        except Exception as error:  # an unreadable cache raises whatever its damaged bytes happen to mean
+            if _was_interrupt(error):
+                raise KeyboardInterrupt from error
             if not _cached:
                 raise
-            _set_cache_aside()
-            try:
-                compiled = _compile(func, signature, _cached)
-            except Exception:
-                compiled = _compile(func, signature, False)
+            compiled = _compile_again(func, signature)
         if _listener:
             _listener(name, True)
         return cast("F", compiled)

@@ -20,6 +20,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_STRING = 4096
+TOO_DEEP = "the file is nested too deeply"
 
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """Regex set: control characters, line separators, and the marks that reverse the direction of text."""
@@ -122,6 +123,8 @@ def _events(text: str, builder: "_Builder") -> Iterator[Any]:
         allowed = (
             f"{error.context}, begun in line {begun.line + 1}" if begun and begun.line + 1 != line else ""
         )
+        if "nesting depth" in (error.problem or ""):  # PyYAML 6.0.4 looks ahead, and has a limit of its own
+            builder.stop(TOO_DEEP, f"at most {MAX_DEPTH} levels", line)
         builder.stop(f"not valid YAML: {error.problem}", allowed, line)
     except (yaml.YAMLError, ValueError, RecursionError):
         builder.stop("not valid YAML", "", 0)
@@ -186,7 +189,7 @@ class _Builder:
         elif isinstance(event, yaml.CollectionStartEvent):
             value = {} if isinstance(event, yaml.MappingStartEvent) else []
             if len(self.stack) >= MAX_DEPTH:
-                self.stop("the file is nested too deeply", f"at most {MAX_DEPTH} levels", line)
+                self.stop(TOO_DEEP, f"at most {MAX_DEPTH} levels", line)
         if top is None:
             self.root = value
         elif isinstance(top.node, list):
