@@ -300,7 +300,7 @@ def test_a_cache_that_cannot_be_kept_compiles_at_every_start() -> None:
 
 def test_a_cache_that_is_not_filled_yet_is_compiled_ahead() -> None:
     warned(
-        check_cache(dataclasses.replace(CACHE, compiled=0)), "50 kernels", "half a minute", "--driver null"
+        check_cache(dataclasses.replace(CACHE, compiled=0)), "50 kernels", "about a minute", "--driver null"
     )
     warned(check_cache(dataclasses.replace(CACHE, compiled=47)), "compiles 3 of 50 kernels")
 

@@ -9,7 +9,7 @@ from engine.errors import RoomtoneError
 from engine.host.child import python_command, python_environment
 
 TIMEOUT_S = 900.0
-"""Compiling everything takes half a minute, and ten times as long on a machine that has other things to do."""
+"""Compiling everything takes a minute, and ten times as long on a machine that has other things to do."""
 
 
 def run(module: str, *arguments: str, environment: Mapping[str, str | None] | None = None) -> Any:

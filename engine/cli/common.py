@@ -251,7 +251,7 @@ def compiling() -> Iterator[None]:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
         elif not said:
             print(
-                f"compiling {total} kernels (first run only, about half a minute) …",
+                f"compiling {total} kernels (first run only, about a minute) …",
                 file=sys.stderr,
                 flush=True,
             )
