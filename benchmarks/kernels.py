@@ -51,7 +51,8 @@ PARTS = {
     "bank": ("_bank", "filter"),
     "smoothing": ("_bank", "smooth"),
     "masking": ("_masking", "process"),
-    "steering": ("_eq", "steer"),
+    "steering": ("_eq", "plan"),
+    "ramps": ("_eq", "begin"),
     "bells": ("_eq", "filter"),
 }
 

@@ -24,7 +24,6 @@ from dsp.memory import aligned
 from dsp.vectors import WIDTH, load, magnitude, splat, store, where, within
 
 Samples = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Tracks = tuple[Samples, Samples, Samples, Ints, Ints, Ints, Ints, Samples, Samples]
