@@ -10,7 +10,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from importlib import import_module
 from types import TracebackType
 
@@ -34,11 +33,9 @@ MODULES = (
     "dsp.compression",
     "dsp.loudness",
     "dsp.guard",
+    "dsp.moves",
 )
 """All modules with kernels, what `engine.control.show` comes to last first."""
-
-COMPILED_S = 0.25
-"""A kernel that takes longer was not loaded but compiled."""
 
 
 class Ahead:
@@ -50,14 +47,12 @@ class Ahead:
 
     def __init__(self) -> None:
         self.compiled = False
-        self._began_s = 0.0
+        self._before = jit.compiled_kernels()
         self._process: subprocess.Popen[bytes] | None = None
 
     def listen(self, name: str, finished: bool) -> None:
         """Be told of a kernel."""
-        if not finished:
-            self._began_s = time.monotonic()
-        elif not self.compiled and time.monotonic() - self._began_s > COMPILED_S:
+        if finished and not self.compiled and jit.compiled_kernels() > self._before:
             self.compiled = True
             self._start()
 

@@ -30,6 +30,7 @@ CompileListener = Callable[[str, bool], None]
 """Called as (kernel name, finished); finished is False just before a kernel is compiled or loaded."""
 
 _listener: CompileListener | None = None
+_compiled = 0
 
 LONGEST_WAIT_S = 60.0
 """How long a kernel that another program compiles is waited for; then it is compiled here as well."""
@@ -40,6 +41,11 @@ def on_compile(listener: CompileListener | None) -> None:
     """Have `listener` told of every kernel that is compiled or loaded from now on (for a progress line)."""
     global _listener
     _listener = listener
+
+
+def compiled_kernels() -> int:
+    """Return how many kernels this process had to compile, because they were not in the cache."""
+    return _compiled
 
 
 def cache_root() -> Path:
@@ -133,6 +139,8 @@ def _compile(func: Callable[..., Any], signature: str, cache: bool) -> Any:
     with _alone(f"{func.__module__}.{func.__name__}") if cache else contextlib.nullcontext():
         dispatcher.compile(signature)
     dispatcher.disable_compile()
+    global _compiled
+    _compiled += not dispatcher.stats.cache_hits
     return dispatcher
 
 
