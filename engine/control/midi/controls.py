@@ -255,8 +255,8 @@ def encode(control: Control, value: int) -> bytes:
         case "cc14":
             return bytes((change, control.number, coarse, change, control.number + 32, fine))
         case "nrpn":
-            parts = ((NRPN_COARSE, control.number >> 7), (NRPN_FINE, control.number & 0x7F))
-            parts += ((DATA_COARSE, coarse), (DATA_FINE, fine))
+            halves = divmod(control.number, 128)
+            parts = zip(NRPN_MESSAGES[:4], (*halves, coarse, fine), strict=True)
             return b"".join(bytes((change, number, part)) for number, part in parts)
         case "note":
             return bytes((midi.NOTE_ON | low, control.number, value))
