@@ -71,14 +71,6 @@ def test_a_caught_knob_lets_go_when_it_jumps() -> None:
     assert [knob.move(p) for p in (1.0, 0.0, 0.9, 0.1)] == [True] * 4
 
 
-def test_a_knob_that_was_unplugged_jumps() -> None:
-    knob = Knob(0.5)
-    assert knob.move(0.5)
-    knob.takeover.forget()
-    assert not knob.move(0.9)
-    assert knob.value == 0.5
-
-
 def test_a_new_scene_with_the_same_value_is_taken_for_caught() -> None:
     knob = Knob(0.5)
     assert knob.move(0.5)

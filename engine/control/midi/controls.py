@@ -9,6 +9,7 @@ Source    MIDI 1.0 Detailed Specification 4.2, "Control Change" and "Registered 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from engine.control.midi import messages as midi
@@ -79,6 +80,12 @@ class Reading(NamedTuple):
     control: Control
     value: int
     relative: bool = False
+
+
+# Made once: to make them anew would be most of the time a message takes here.
+_CC: Final = [[Control("cc", channel, number) for number in range(128)] for channel in range(17)]
+_CC14: Final = [[Control("cc14", channel, number) for number in range(32)] for channel in range(17)]
+_reading: Final = partial(tuple.__new__, Reading)
 
 
 @dataclass(slots=True)
@@ -181,11 +188,11 @@ class ControlReader:
         return [Reading(control, self._waiting.pop(control).give_up_waiting()) for control in late]
 
     def _control_change(self, channel: int, number: int, value: int, at_s: float) -> list[Reading]:
-        readings = [Reading(Control("cc", channel, number), value)]
+        readings = [_reading((_CC[channel][number], value, False))]
         if number < 32:
-            self._half(Control("cc14", channel, number), True, value, at_s, readings)
+            self._half(_CC14[channel][number], True, value, at_s, readings)
         elif number < 64:
-            self._half(Control("cc14", channel, number - 32), False, value, at_s, readings)
+            self._half(_CC14[channel][number - 32], False, value, at_s, readings)
         if number in NRPN_MESSAGES:
             self._nrpn(channel, number, value, at_s, readings)
         return readings

@@ -3,6 +3,7 @@
 Source    MIDI 1.0 Detailed Specification 4.2: running status, real-time bytes inside other messages, System Exclusive
 """
 
+from functools import partial
 from typing import Final, NamedTuple
 
 NOTE_OFF: Final = 0x80
@@ -47,6 +48,10 @@ class Message(NamedTuple):
         return self.status & 0xF0 if self.status < 0xF0 else self.status
 
 
+_message: Final = partial(tuple.__new__, Message)
+"""A third of the time of a call of the class, which is most of the time a message takes here."""
+
+
 class MessageParser:
     """Takes the bytes of one port as they come, cut anywhere, and gives the messages in them.
 
@@ -68,7 +73,7 @@ class MessageParser:
             status, data1, data2 = data
             if data1 < 0x80 and data2 < 0x80 and (0x80 <= status < 0xC0 or 0xE0 <= status < 0xF0):
                 self._status = status
-                return [Message(status, data1, data2)]
+                return [_message((status, data1, data2))]
         found: list[Message] = []
         for byte in data:
             if byte < 0x80:

@@ -36,7 +36,3 @@ class Takeover:
     def release(self) -> None:
         """Have the control pick up anew, for the parameter is another one."""
         self._given = None
-
-    def forget(self) -> None:
-        """Have it pick up anew, for nobody knows where the control stands: it was unplugged."""
-        self._given = self._last = None
