@@ -539,6 +539,15 @@ def test_ports_share_what_belongs_to_one() -> None:
     assert rig.mapper.malformed == 1
 
 
+def test_the_clock_of_a_port_is_not_heard() -> None:
+    rig = Rig()
+    assert rig.mapper.tempo_bpm(rig.now_s) is None
+    for tick in range(49):
+        rig.mapper.take(PORT, b"\xf8", rig.now_s + tick / 48)
+    assert rig.mapper.tempo_bpm(rig.now_s + 1.0) == pytest.approx(120.0)
+    assert rig.mapper.unmapped == 0
+
+
 def test_new_maps_are_not_taken_while_it_plays() -> None:
     rig = Rig("cc: 1, parameter: room.wet_level, takeover: jump")
     rig.mapper.replace_maps([simple("new", "[]", 2, "room.wet_level")])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from engine.control.midi import messages as midi
+from engine.control.midi.clock import ClockFollower
 from engine.control.midi.controls import NRPN_MESSAGES, Control, ControlReader, Reading, encode
 from engine.control.midi.hand import Hand
 from engine.control.midi.map_schema import TRACK, Action, Binding, MidiMap
@@ -48,6 +49,7 @@ class _Port:
     def __init__(self) -> None:
         self.parser = midi.MessageParser()
         self.reader = ControlReader()
+        self.clock = ClockFollower()
         self.hands: dict[Control, list[Hand]] = {}
         self.every: list[Hand] = []
         self.lit: list[Hand] = []
@@ -105,6 +107,11 @@ class Mapper:
         told, self._notices = self._notices, []
         return told
 
+    def tempo_bpm(self, now_s: float) -> float | None:
+        """Return the tempo of the first port that sends a clock; None if none does."""
+        tempos = (port.clock.tempo_bpm(now_s) for port in self._ports.values())
+        return next((tempo for tempo in tempos if tempo is not None), None)
+
     # ports --------------------------------------------------------------------------------------------------------
 
     def port_appeared(self, name: str) -> None:
@@ -161,6 +168,8 @@ class Mapper:
         for message in seat.parser.feed(data):
             self.messages += 1
             status, data1, data2 = message
+            if status >= midi.CLOCK:
+                seat.clock.take(status, at_s)
             key = status << 7 | data1 if status < midi.PROGRAM_CHANGE else status << 7
             if key in seat.plain:
                 control, hands = seat.plain[key]
