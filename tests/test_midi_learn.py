@@ -73,6 +73,14 @@ def test_a_lone_noise_message_is_learned() -> None:
     assert desk.binding == binding(cc=8, channel=1)
 
 
+def test_a_knob_that_was_brushed_is_learned() -> None:
+    desk = Desk()
+    for value in (60, 61, 62):
+        desk.send(0xB0, 7, value)
+    assert desk.result() is None
+    assert desk.learner.armed
+
+
 def test_half_of_a_14_bit_fader_is_learned() -> None:
     desk = Desk()
     for value in range(0, 6000, 150):

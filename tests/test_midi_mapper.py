@@ -123,7 +123,7 @@ def test_two_controls_of_one_parameter_set_it_twice() -> None:
     rig = Rig(
         "cc: 1, parameter: room.wet_level, takeover: jump", "cc: 2, parameter: room.wet_level, takeover: jump"
     )
-    rig.send((0xB0, 2, 10), (0xB0, 1, 64), (0xB0, 2, 127), (0xB0, 1, 0))
+    rig.send((0xB0, 1, 64), (0xB0, 2, 127), (0xB0, 1, 0))
     rig.mapper.flush(rig.now_s)
     assert rig.target.sets == [("room.wet_level", 0.0)]
 
@@ -184,18 +184,29 @@ def test_the_knob_of_a_new_scene_makes_a_jump() -> None:
     assert old.get("room.wet_level") == 0.25
 
 
+def test_the_same_value_in_another_range_is_taken_for_caught() -> None:
+    """The knob stands at a quarter, and 0.25 is now half of its way: it may not jump there."""
+    rig = Rig("cc: 91, parameter: room.wet_level")
+    rig.turn((0xB0, 91, 0), (0xB0, 91, 32))
+    rig.target.params = ParamTable.of([("room", (Param("wet_level", "", 0.0, 0.5, 0.25, ""),))])
+    rig.turn((0xB0, 91, 33))
+    assert rig.get("room.wet_level") == 0.25
+    rig.turn((0xB0, 91, 127))
+    assert rig.get("room.wet_level") == 0.5
+
+
 def test_an_edit_of_the_scene_lets_a_caught_knob_go() -> None:
-    """A table made from the one before, with the same rows, keeps it caught."""
-    rig = Rig("cc: 10, track: bird, parameter: 'mix.{track}.panning'")
-    rig.turn((0xB0, 10, 0), (0xB0, 10, 64))
+    """A table made from the one before, with the same rows, keeps it caught, also on a switch between its choices."""
+    rig = Rig("cc: 10, parameter: room.freeze")
+    rig.turn((0xB0, 10, 0), (0xB0, 10, 40))
     before = rig.target.params
-    params = [
-        (node, tuple(dict.fromkeys(row.param for row in before if row.node == node)))
+    params = {
+        node: tuple(dict.fromkeys(r.param for r in before if r.node == node))
         for node in ("room", "trim", "mix")
-    ]
-    rig.target.params = ParamTable.of(params, previous=before)
-    rig.turn((0xB0, 10, 127))
-    assert rig.get("mix.bird.panning") == 1.0
+    }
+    rig.target.params = ParamTable.of(params.items(), previous=before)
+    rig.turn((0xB0, 10, 100))
+    assert rig.get("room.freeze") == 1.0
 
 
 def test_another_hand_is_overridden() -> None:
@@ -347,6 +358,15 @@ def test_an_action_that_cannot_be_done_ends_the_flush() -> None:
     assert told(rig) == ["own.yaml:5: bindings[0]: there is no scene 99"]
 
 
+def test_presses_that_nobody_takes_fill_the_memory() -> None:
+    """More than 10 000 between two flushes are refused, and counted."""
+    rig = Rig("note: 1, action: next_scene")
+    rig.send(*[(0x90, 1, 1)] * 10_100)
+    rig.mapper.flush(rig.now_s)
+    assert len(rig.target.acts) == 10_000
+    assert rig.mapper.refused == 100
+
+
 def test_a_toggle_or_a_pedal_stays_where_it_is() -> None:
     rig = Rig("note: 5, parameter: room.freeze", "cc: 64, parameter: room.wet_level, mode: momentary")
     rig.turn((0x90, 5, 80), (0x80, 5, 0))
@@ -436,6 +456,7 @@ def test_what_a_hand_does_is_sent_back_to_it() -> None:
 def test_a_control_that_was_not_picked_up_shows_a_value_that_is_not_so() -> None:
     rig = Rig(LIT)
     rig.lit()
+    rig.wait(1.0)
     rig.target.params.set("room.wet_level", 1.0)
     rig.turn((0xB1, 91, 20))
     assert rig.lit() == []
@@ -540,7 +561,7 @@ def test_ports_share_what_belongs_to_one() -> None:
 
 
 def test_the_clock_of_a_port_is_not_heard() -> None:
-    rig = Rig()
+    rig = Rig("start: true, action: restart")
     assert rig.mapper.tempo_bpm(rig.now_s) is None
     for tick in range(49):
         rig.mapper.take(PORT, b"\xf8", rig.now_s + tick / 48)

@@ -3,6 +3,7 @@
 Source    MIDI 1.0 Detailed Specification 4.2: running status, real-time bytes inside other messages, System Exclusive
 """
 
+import re
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -26,6 +27,10 @@ _DATA_BYTES: Final = {
     0xF6: 0,
 }
 """Status → data bytes that follow it; real-time and System Exclusive apart, undefined ones not in it."""
+
+# A megabyte of System Exclusive is skipped at once, not byte by byte.
+_EXCLUSIVE: Final = re.compile(rb"\xf0[\x00-\x7f]+")
+_BODY: Final = re.compile(rb"\A[\x00-\x7f]+")
 
 _UNDEFINED_REAL_TIME: Final = (0xF9, 0xFD)
 
@@ -74,6 +79,8 @@ class MessageParser:
             if data1 < 0x80 and data2 < 0x80 and (0x80 <= status < 0xC0 or 0xE0 <= status < 0xF0):
                 self._status = status
                 return [_message((status, data1, data2))]
+        if len(data) > 64:
+            data = _BODY.sub(b"", data) if self._in_sysex else _EXCLUSIVE.sub(b"\xf0", data)
         found: list[Message] = []
         for byte in data:
             if byte < 0x80:
