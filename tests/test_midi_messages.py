@@ -110,6 +110,28 @@ def test_a_million_random_bytes_stop_the_parser() -> None:
     assert parser.malformed > 0
 
 
+def test_a_long_piece_is_read_otherwise_than_its_bytes() -> None:
+    """Random bytes with much System Exclusive, in pieces and one by one: the same messages, the same count."""
+    generator = random.Random(9)
+    whole, single = MessageParser(), MessageParser()
+    for _ in range(300):
+        piece = b"".join(
+            generator.choice(
+                (
+                    b"\xf0",
+                    b"\xf7",
+                    b"\xf8",
+                    b"\xb0\x07\x40",
+                    generator.randbytes(3),
+                    bytes(generator.randrange(90)),
+                )
+            )
+            for _ in range(20)
+        )
+        assert whole.feed(piece) == [message for byte in piece for message in single.feed(bytes((byte,)))]
+    assert whole.malformed == single.malformed
+
+
 def test_channels_are_counted_from_nought() -> None:
     assert Message(0xB0, 7, 1).channel == 1
     assert Message(0xBF, 7, 1).channel == 16
