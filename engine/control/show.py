@@ -16,6 +16,7 @@ from engine.control.recorder import Recorder
 from engine.control.stage import Stage
 from engine.control.supervisor import Supervisor
 from engine.errors import HostError, InputError, NoAnswer, Problem
+from engine.events import Event
 from engine.host.engine_handle import EngineHandle
 from engine.host.probe import DeviceProbe
 from engine.host.protocol import DriverName
@@ -35,6 +36,9 @@ MAX_SEEK_S = 86_400.0
 UNDERRUN_INTERVAL_S = 1.0
 DEVICE_TIMEOUT_S = 15.0
 """How long a device may take to be opened at first: beyond, its driver hangs."""
+TRIGGER_LEAD_QUANTA = 2
+"""How far ahead of what is rendered a triggered sound begins: none loses its first frames to a quantum under way."""
+
 BUILD_TIMEOUT_S = 120.0
 """How long an engine may take to build its graph: on the first run it compiles its kernels."""
 
@@ -112,6 +116,7 @@ class Show:
         )
         self._moves = MoveKeeper(self._engine.moves)
         self._changes: list[dict[str, Any]] = []
+        self._triggers: list[Event] = []
         self._end: Stopped | None = None
         self._leaving = threading.Event()
         self._stopped = threading.Event()
@@ -272,6 +277,14 @@ class Show:
         """
         self._stage.edit(self._composed(scene))
         self._note_change("edit")
+
+    def trigger(self, track: str | int) -> None:
+        """Have the next sound of a track (its name, or its number from 1) begin at once, beside what it plays anyway.
+
+        A track with several sounds takes them in turn. Raises InputError for a track that is not there.
+        """
+        event = self._stage.trigger(track, TRIGGER_LEAD_QUANTA * self.spec.quantum_frames)
+        self._triggers.append(event)
 
     def pause(self) -> None:
         """Fade the sounds out and stand still; the room rings out."""
@@ -457,6 +470,7 @@ class Show:
             "incidents": [incident.as_json() for incident in self.incidents.all],
             "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
             "changes": self._changes,
+            "triggers": self._triggers,
             "moves": self._moves.moves,
             "lost_moves": self._moves.lost,
         }
