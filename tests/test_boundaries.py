@@ -37,7 +37,7 @@ ALLOWED = {
     "engine.view": {"engine", "engine.view", "rich", "matplotlib"},
     "engine.control": {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
-        *("engine.scene", "engine.view", "dsp", "presets", "platformdirs"),
+        *("engine.scene", "engine.view", "dsp", "presets", "platformdirs", "rtmidi", "pythonosc"),
     },
     "engine.cli": {"engine", *PARTS, "dsp", "presets", "benchmarks", "typer", "rich"},
     "presets": {"presets"},
@@ -54,6 +54,8 @@ ONLY_HOME = {
     "dawdreamer": {"benchmarks.peers"},
     "sounddevice": {"engine.host"},
     "matplotlib": {"engine.view", "benchmarks"},
+    "rtmidi": {"engine.control"},
+    "pythonosc": {"engine.control"},
 }
 
 SOURCES = sorted(p for top in ("dsp", "engine", "presets", "benchmarks") for p in (ROOT / top).rglob("*.py"))
