@@ -1,0 +1,1 @@
+"""MIDI: what hands do on a controller, and what the controller shows."""
