@@ -273,7 +273,7 @@ def _read_commands(keeper: PortKeeper) -> None:
 
 
 def _write_backlog(backlog: Backlog, ended: threading.Event) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody reads any more: standard input ends as well
         while True:
             last = ended.is_set()
             parts = backlog.take(0.1)
@@ -281,8 +281,6 @@ def _write_backlog(backlog: Backlog, ended: threading.Event) -> None:
                 write_all(1, framed(pickle.dumps(parts, pickle.HIGHEST_PROTOCOL)))
             elif last:
                 return
-    except OSError:  # nobody reads any more
-        os._exit(0)
 
 
 def _serve(wish: PortsWish) -> int:
