@@ -7,6 +7,7 @@ forbids any later compile, so a float64 or strided buffer is a TypeError and nev
 The cache lives in the user's cache folder, owned by the user only (numba's cache is pickled: whoever can write to
 it can run code here), under a name made from the kernels' sources, the versions and the CPU, because numba
 itself only watches the file that defines a kernel. A cache that cannot be read is set aside and made anew.
+Of programs that want the same kernel at the same time one compiles it, and the others wait for it.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -28,12 +30,22 @@ CompileListener = Callable[[str, bool], None]
 """Called as (kernel name, finished); finished is False just before a kernel is compiled or loaded."""
 
 _listener: CompileListener | None = None
+_compiled = 0
+
+LONGEST_WAIT_S = 60.0
+"""How long a kernel that another program compiles is waited for; then it is compiled here as well."""
+WAIT_S = 0.02
 
 
 def on_compile(listener: CompileListener | None) -> None:
     """Have `listener` told of every kernel that is compiled or loaded from now on (for a progress line)."""
     global _listener
     _listener = listener
+
+
+def compiled_kernels() -> int:
+    """Return how many kernels this process had to compile, because they were not in the cache."""
+    return _compiled
 
 
 def cache_root() -> Path:
@@ -43,7 +55,7 @@ def cache_root() -> Path:
     return user_cache_path("roomtone", appauthor=False)
 
 
-def _fingerprint() -> str:
+def _make_fingerprint() -> str:
     digest = hashlib.sha256()
     for part in (
         numba.__version__,
@@ -61,10 +73,18 @@ def _fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
+def fingerprint() -> str:
+    """Return 16 hex digits that change with whatever may change the machine code, and so a bit of the sound."""
+    return _fingerprint
+
+
+_fingerprint = _make_fingerprint()
+
+
 def _prepare_cache() -> bool:
     if os.environ.get("NUMBA_CACHE_DIR"):
         return True
-    folder = cache_root() / f"kernels-{_fingerprint()}"
+    folder = cache_root() / f"kernels-{_fingerprint}"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         numba.config.CACHE_DIR = str(folder)
@@ -89,10 +109,38 @@ def _set_cache_aside() -> None:
     _cached = _prepare_cache()
 
 
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Keep other programs from compiling kernel `name` at the same time, where the system can do that."""
+    try:
+        import fcntl
+
+        lock = os.open(Path(numba.config.CACHE_DIR) / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        until_s = time.monotonic() + LONGEST_WAIT_S
+        while time.monotonic() < until_s:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(WAIT_S)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(lock)
+
+
 def _compile(func: Callable[..., Any], signature: str, cache: bool) -> Any:
     dispatcher = numba.njit(nogil=True, error_model="numpy", cache=cache)(func)
-    dispatcher.compile(signature)
+    with _alone(f"{func.__module__}.{func.__name__}") if cache else contextlib.nullcontext():
+        dispatcher.compile(signature)
     dispatcher.disable_compile()
+    global _compiled
+    _compiled += not dispatcher.stats.cache_hits
     return dispatcher
 
 

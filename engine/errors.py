@@ -55,6 +55,10 @@ class ParamError(InputError):
     """A parameter that does not exist, or a value it refuses."""
 
 
+class MapError(InputError):
+    """A MIDI map that cannot be used."""
+
+
 class GraphError(RoomtoneError):
     """A graph that cannot be compiled; the message names nodes and ports."""
 

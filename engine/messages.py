@@ -145,9 +145,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Silence is reached: the last frame that sounds is before `frame`."""
+    """Silence is reached: the last frame that sounds is before `frame`.
+
+    The fade that led there began at `fade_frame` and took `fade_frames`; None and 0 where there was another end.
+    """
 
     frame: int
+    fade_frame: int | None = None
+    fade_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)

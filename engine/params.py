@@ -173,6 +173,16 @@ class ParamTable:
         # Rounding may miss the upper end, even pass it.
         self.set(name, p.hi if at == 1.0 else min(value, p.hi))
 
+    def get_unit(self, name: str) -> float:
+        """Return the knob position 0…1 at which `set_unit` gives the present value: its inverse."""
+        row = self.row(name)
+        p, value = row.param, float(self.memory[row.slot])
+        if p.hi <= p.lo:
+            return 0.0
+        log = p.curve == "log"
+        at = math.log(value / p.lo) / math.log(p.hi / p.lo) if log else (value - p.lo) / (p.hi - p.lo)
+        return min(1.0, max(0.0, at))
+
 
 def _allowed(p: Param) -> str:
     if p.choices:

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 _SCENES = Path(str(files("presets"))) / "scenes"
+_MIDI = Path(str(files("presets"))) / "midi"
 
 
 def scene_names() -> list[str]:
@@ -16,3 +17,15 @@ def scene_path(name: str) -> Path:
     if name not in scene_names():
         raise LookupError(f"no built-in scene is called {name!r}; there are {', '.join(scene_names())}")
     return _SCENES / f"{name}.yaml"
+
+
+def midi_map_names() -> list[str]:
+    """The names of the built-in MIDI maps, sorted."""
+    return sorted(path.stem for path in _MIDI.glob("*.yaml"))
+
+
+def midi_map_path(name: str) -> Path:
+    """The file of a built-in MIDI map. Errors: LookupError listing the names there are."""
+    if name not in midi_map_names():
+        raise LookupError(f"no built-in MIDI map is called {name!r}; there are {', '.join(midi_map_names())}")
+    return _MIDI / f"{name}.yaml"

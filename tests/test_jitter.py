@@ -55,6 +55,16 @@ def test_what_is_longer_than_all_bins_is_known_by_the_longest_alone() -> None:
     assert found.percentile_us(0.5) < 4000.0
 
 
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_no_percentile_is_beyond_the_longest_wherever_in_its_bin_that_lies(place: float) -> None:
+    even = np.full(60, int((256 + place) * BIN_NS))
+    found = made(even)
+    assert found.percentile_us(0.5) <= found.percentile_us(0.99) <= found.percentile_us(0.999)
+    assert found.percentile_us(0.999) <= found.longest_us == pytest.approx(1e-3 * even[0])
+    for round_us in found.rounds:
+        assert list(round_us) == sorted(round_us)
+
+
 def test_a_round_is_what_was_counted_in_it() -> None:
     fast, slow = drawn(1), 2 * drawn(2)
     found = made(fast, slow)

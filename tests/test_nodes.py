@@ -358,6 +358,78 @@ def test_the_return_of_the_room_is_as_loud_whatever_size_damping_and_width_are()
         assert abs(10 * np.log10(energy)) < 1.0
 
 
+def frozen_room(quantum: int, toggles: dict[int, str], frames: int, rate_hz: int = 48_000) -> Block:
+    """The return for noise, with `freeze` turned at the frames of `toggles`."""
+    bench = build(Room(0.5, 0.3, 1.0, 1.0), rate_hz, quantum)
+    x = noise(2, frames)
+    heard = []
+    for frame in range(0, frames, quantum):
+        if frame in toggles:
+            bench.params.set("node.freeze", toggles[frame])
+        heard.append(bench.run(x[frame : frame + quantum]))
+    return np.concatenate(heard)
+
+
+def test_a_frozen_tail_dies_away_or_lets_something_in() -> None:
+    """Within 0.5 dB for ten seconds, though noise goes on outside; thawed, it lives again."""
+    second = 48_000
+    heard = frozen_room(128, {second: "on", 11 * second: "off"}, 14 * second)
+    rms_db = [20 * np.log10(np.sqrt(np.mean(heard[k * second : (k + 1) * second] ** 2))) for k in range(14)]
+    assert max(rms_db[2:11]) - min(rms_db[2:11]) < 0.5
+    for first, later in ((2, 3), (5, 8)):
+        a, b = (
+            heard[first * second : (first + 1) * second, 0],
+            heard[later * second : (later + 1) * second, 0],
+        )
+        spectra = [np.abs(np.fft.rfft(part * np.hanning(second))) for part in (a, b)]
+        assert np.corrcoef(*spectra)[0, 1] > 0.85
+    live = heard[12 * second : 13 * second, 0], heard[13 * second :, 0]
+    spectra = [np.abs(np.fft.rfft(part * np.hanning(second))) for part in live]
+    assert np.corrcoef(*spectra)[0, 1] < 0.7
+
+
+def test_freezing_depends_on_the_quantum() -> None:
+    toggles = {1024: "on", 5120: "off", 5632: "on", 12_288: "off"}
+    reference = frozen_room(16, toggles, 20_480)
+    for quantum in (64, 128, 512):
+        assert frozen_room(quantum, toggles, 20_480).tobytes() == reference.tobytes()
+
+
+def test_freezing_clicks() -> None:
+    """A sine of 220 Hz has nothing above 8 kHz, and nothing over -70 dB of its peak comes there when it is frozen."""
+    bench = build(Room(0.5, 0.0, 1.0, 1.0))
+    n = np.arange(480 * 128)
+    x = np.repeat((0.5 * np.sin(2 * np.pi * 220 / 48_000 * n)).astype(np.float32)[:, None], 2, axis=1)
+    heard = []
+    for k in range(480):
+        if k in (200, 300, 304, 400):
+            bench.params.set("node.freeze", "on" if k in (200, 304) else "off")
+        heard.append(bench.run(x[128 * k : 128 * (k + 1)]))
+    y = np.concatenate(heard)[128 * 100 :, 0].astype(np.float64)
+    spectrum = np.fft.rfft(y * np.hanning(len(y)))
+    spectrum[np.fft.rfftfreq(len(y), 1 / 48_000) < 8000] = 0.0
+    high = np.fft.irfft(spectrum, len(y))
+    assert 20 * np.log10(np.abs(high).max() / np.abs(y).max()) < -70.0
+
+
+def test_a_room_that_begins_frozen_is_silent_and_one_that_is_swapped_stays_frozen() -> None:
+    bench = build(Room(0.5, 0.5, 1.0, 1.0))
+    bench.params.set("node.freeze", "on")
+    assert not any(bench.run(noise(2, seed=i)).any() for i in range(50))
+    bench.params.set("node.freeze", "off")
+    for i in range(100):
+        bench.run(noise(2, seed=i))
+    bench.params.set("node.freeze", "on")
+    for _ in range(20):
+        bench.run(0.0)
+    before = np.sqrt(np.mean(bench.run(0.0) ** 2))
+    other = build(Room(0.5, 0.5, 1.0, 1.0))
+    other.params.set("node.freeze", "on")
+    other.processor.adopt(bench.processor)
+    after = [np.sqrt(np.mean(other.run(noise(2, seed=i)) ** 2)) for i in range(400)]
+    assert np.mean(after) == pytest.approx(before, rel=0.2)
+
+
 def test_wet_level_zero_is_silence() -> None:
     bench = build(Room(0.5, 0.5, 0.0, 1.0))
     for i in range(10):

@@ -96,6 +96,36 @@ def test_a_knob_misses_its_ends_or_turns_back(
     assert all(b >= a - 1e-12 * abs(a) for a, b in pairwise(values))
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    lo=st.floats(-1e4, 1e4),
+    width=st.floats(1e-3, 1e4),
+    curve=st.sampled_from(["linear", "log"]),
+    position=st.floats(0.0, 1.0),
+)
+def test_a_knob_that_shows_a_value_stands_elsewhere_than_the_one_that_set_it(
+    lo: float, width: float, curve: Curve, position: float
+) -> None:
+    """`get_unit` gives back the position that was set; the ends come back exactly."""
+    lo = abs(lo) + 1e-3 if curve == "log" else lo
+    hi = lo + width
+    assume(lo < hi)
+    params = ParamTable.of([("n", (Param("p", "", lo, hi, lo, "", curve=curve),))])
+    for at in (0.0, position, 1.0):
+        params.set_unit("n.p", at)
+        assert params.get_unit("n.p") == pytest.approx(at, abs=1e-6)
+    assert params.get_unit("n.p") == 1.0
+
+
+def test_a_switch_shows_a_position_that_sets_another_choice() -> None:
+    switch = Param("yield", "", 0.0, 2.0, 1.0, "", choices=("never", "normal", "always"))
+    params = ParamTable.of([("n", (switch,))])
+    for value in (0.0, 1.0, 2.0):
+        params.set("n.yield", value)
+        params.set_unit("n.yield", params.get_unit("n.yield"))
+        assert params.get("n.yield") == value
+
+
 def test_the_middle_of_a_knob_is_not_the_middle_of_its_curve() -> None:
     """Half way is the arithmetic mean of a linear range and the geometric mean of a logarithmic one."""
     params = table()

@@ -66,7 +66,8 @@ def test_a_killed_server_is_waited_for_and_the_recording_has_no_gap(
         frame = show.frame
         show.wait(0.5)
         assert kinds(show)[0] == "device-lost"
-        assert show.notices[0].endswith("is gone: playing on silently, until it is back")
+        lost_text = next(incident.text for incident in show.incidents.all if incident.kind == "device-lost")
+        assert lost_text.endswith("is gone: playing on silently, until it is back")
     assert segments() <= before
     assert set(children()) <= {*processes, server.process.pid}
     samples = soundfile.read(take, dtype="float32")[0]

@@ -35,9 +35,9 @@ class Jitter:
 
     def percentile_us(self, share: float) -> float:
         """Return the interval that `share` of all, 0 to 1, do not exceed: to the width of a bin, beyond all bins the
-        longest there was.
+        longest there was. None is longer than that, wherever in its bin it lies.
         """
-        return _percentile(self.edges_us, self.counts, share)
+        return min(_percentile(self.edges_us, self.counts, share), self.longest_us)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is stored: the bins from the first that is not empty to the last."""
@@ -101,7 +101,8 @@ def jitter(snapshots: Sequence[DeviceIntervals], rate_hz: int) -> Jitter | None:
             continue
         round_edges_us, round_longest_us = _edges(edges_us, some, before, after)
         longest_us = max(longest_us, round_longest_us)
-        rounds.append((*(_percentile(round_edges_us, some, share) for share in SHARES), round_longest_us))
+        shares_us = (min(_percentile(round_edges_us, some, share), round_longest_us) for share in SHARES)
+        rounds.append((*shares_us, round_longest_us))
     edges_us[-1] = max(edges_us[-1], longest_us)
     expected_us = 1e6 * (last.frames - first.frames) / int(counts.sum()) / rate_hz
     return Jitter(expected_us, edges_us, counts, longest_us, last.pieces - first.pieces, tuple(rounds))

@@ -234,8 +234,10 @@ def progress(title: str, threaded: bool = True) -> Iterator[Any]:
 def compiling() -> Iterator[None]:
     """Say what is going on while kernels are compiled, which happens on the first run and takes a while."""
     from dsp import jit
+    from dsp.ahead import Ahead
 
     total = _kernel_count()
+    ahead = Ahead()
     begin_s = time.monotonic()
     done = 0
     terminal = sys.stderr.isatty()
@@ -244,14 +246,15 @@ def compiling() -> Iterator[None]:
     def listen(name: str, finished: bool) -> None:
         nonlocal done, said
         done += finished
-        if time.monotonic() - begin_s < 1.5:
+        ahead.listen(name, finished)
+        if not ahead.compiled or time.monotonic() - begin_s < 1.5:
             return
         if terminal:
             line = f"compiling {done + 1} of {total} kernels (first run only): {name}"
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
         elif not said:
             print(
-                f"compiling {total} kernels (first run only, about a minute) …",
+                f"compiling {total} kernels (first run only, up to a minute) …",
                 file=sys.stderr,
                 flush=True,
             )
@@ -259,7 +262,8 @@ def compiling() -> Iterator[None]:
 
     jit.on_compile(listen)
     try:
-        yield
+        with ahead:
+            yield
     finally:
         jit.on_compile(None)
         if said and terminal:
@@ -269,6 +273,8 @@ def compiling() -> Iterator[None]:
 def _kernel_count() -> int:
     """Count the kernels in the sources, since what is not imported yet cannot be asked."""
     import dsp
+    import engine.host
 
-    folder = Path(dsp.__path__[0])
-    return sum(len(re.findall(r"(?m)^@kernel\(", f.read_text("utf-8"))) for f in folder.rglob("*.py"))
+    folders = [Path(package.__path__[0]) for package in (dsp, engine.host)]
+    sources = (source.read_text("utf-8") for folder in folders for source in folder.rglob("*.py"))
+    return sum(len(re.findall(r"(?m)^ *@kernel\(", source)) for source in sources)

@@ -4,14 +4,13 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.common import (
     JsonOption,
     LibraryOption,
-    RateOption,
     SceneArgument,
     SeedOption,
     SetOption,
@@ -22,6 +21,11 @@ from engine.cli.common import (
     read_settings,
 )
 from engine.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from engine.control.take import Take
+
+DEFAULT_RATE_HZ = 48_000
 
 HELP = "Render a scene to a file, as fast as it goes, with the very samples that `play` plays."
 EXAMPLES = """**Examples**
@@ -39,6 +43,11 @@ EXAMPLES = """**Examples**
     roomtone render street.yaml --set unmask.delta=on -o taken-away.wav
 
     roomtone render street.yaml --set unmask.amount=0.5 --set room.wet_level=0 -o half.wav
+
+    roomtone render street.yaml --moves take.wav.json -o again.wav
+
+**A take again**: `--moves` renders what was played and recorded with `play --record take.wav`, with every move of a
+parameter at its frame, and says whether the samples are the same. Then seed, rate, length and quantum are the take's.
 
 **The masking file** is JSON: what the unmasking sees, every `hop_s` seconds. Shares, 0 to 1, are of what matters of a
 track: `buried` is how much of it the others hide, `maskers` are the three who hide most, `pairs` all of them as
@@ -82,8 +91,16 @@ def render(
             "--endless", help="The first --duration seconds of what `play` plays, without an ending."
         ),
     ] = False,
+    moves: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Play a take again, from the file beside the recording: take.wav.json."
+        ),
+    ] = None,
     seed: SeedOption = None,
-    rate: RateOption = 48_000,
+    rate: Annotated[
+        int | None, typer.Option(help="Sample rate in Hz; default 48000.", show_default=False)
+    ] = None,
     quantum: Annotated[
         int | None, typer.Option(help="Frames rendered at a time, 16 to 2048; changes nothing but the speed.")
     ] = None,
@@ -94,6 +111,9 @@ def render(
     """Render a scene to a file."""
     from engine.spec import StreamSpec
 
+    take = _read_take(moves, duration=duration, endless=endless, set_=set_) if moves is not None else None
+    rate = rate if rate is not None else take.rate if take is not None else DEFAULT_RATE_HZ
+    seed = seed if seed is not None or take is None else take.seed
     StreamSpec(rate, 128 if quantum is None else quantum)
     if masking_bands and masking is None:
         raise InputError(
@@ -111,6 +131,8 @@ def render(
         if masking is not None:
             _keep_apart(masking, path, output, stems)
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
+        if take is not None and moves is not None:
+            take.check_fits(composition, moves)
         if silent := [track.name for track in composition.tracks if track.input_channels]:
             typer.echo(f"roomtone: {', '.join(silent)}: a live input is silent in a render", err=True)
         from engine.control.bounce import bounce
@@ -134,8 +156,11 @@ def render(
                 progress=lambda done, total: advance("", done, total),
                 observer=report,
                 settings=settings,
+                take=take,
             )
     figures = result.report()
+    if take is not None:
+        figures["same_as_take"] = result.sha256 == take.sha256
     if as_json:
         typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
         return
@@ -149,6 +174,28 @@ def render(
     also = [f"masking in {masking}"] if masking else []
     also += [f"stems in {stems}"] if stems else []
     typer.echo(" and ".join([f"wrote {output}", *also]))
+    if take is not None:
+        same = result.sha256 == take.sha256
+        typer.echo(
+            f"{len(take.moves)} moves; "
+            + (
+                "the samples are those of the take"
+                if same
+                else "NOT the samples of the take: has a sound changed?"
+            )
+        )
+
+
+def _read_take(moves: Path, **others: object) -> "Take":
+    """Return the take in the file `moves`; raises InputError if it is asked for something else at the same time."""
+    from engine.control.take import Take
+
+    for name, value in others.items():
+        if value:
+            raise InputError(
+                Problem("the take has its own", "leave it out with --moves", f"--{name.strip('_')}")
+            )
+    return Take.read(moves)
 
 
 def _keep_apart(masking: Path, scene: Path, output: Path | None, stems: Path | None) -> None:

@@ -17,6 +17,8 @@ from dsp.units import ms_to_frames
 from engine.control.offline import OfflineEngine, Progress, length_frames, offline_quantum
 from engine.control.patch import add_stem_taps, default_graph
 from engine.control.stems import StemWriters
+from engine.control.take import Take
+from engine.errors import InputError, Problem
 from engine.media import AudioWriter
 from engine.rendering import Plan
 from engine.scene.composition import Composition
@@ -95,28 +97,37 @@ def bounce(
     progress: Progress | None = None,
     observer: Observer | None = None,
     settings: Mapping[str, float | str] | None = None,
+    take: Take | None = None,
 ) -> Bounce:
     """Render `composition`, to `output` (.wav or .flac) and `stems` (a folder) where given.
 
     The finite form is as long as the scene says, or `duration_s`. `endless` renders the first `duration_s` seconds
     of what `roomtone play` plays, sample for sample, without a fade at the end. The quantum, by default the fastest,
     changes nothing in the samples; it is shorter where the `observer` would miss something. `settings` are values of
-    parameters from the first sample on, instead of the scene's. Raises InputError for a duration that is missing or
-    out of range, for a quantum out of range and for stems of another render in the folder, ParamError for a setting,
-    SoundError for a file name that won't do, RoomtoneError for a full disk; then no file is left.
+    parameters from the first sample on, instead of the scene's. With a `take` it is rendered what was played then, with
+    every move and the fade at the end, by default at its quantum; another must divide that.
+
+    Raises InputError for a duration that is missing or out of range, for a quantum that won't do and for stems of
+    another render in the folder, ParamError for a setting, SoundError for a file name that won't do, RoomtoneError for
+    a full disk; then no file is left.
     """
+    if take is not None:
+        quantum_frames = _quantum_of(take, quantum_frames)
     if quantum_frames is None:
         quantum_frames = offline_quantum(len(composition.tracks))
     if observer is not None:
         quantum_frames = min(quantum_frames, observer.longest_quantum_frames)
     spec = StreamSpec(composition.rate_hz, quantum_frames)
-    frames = length_frames(composition, duration_s, endless)
+    frames = length_frames(composition, duration_s, endless) if take is None else take.frames
     graph = default_graph(composition)
     taps = add_stem_taps(graph) if stems is not None else None
     engine = OfflineEngine(graph, composition, spec)
     for name, value in (settings or {}).items():
         engine.params.set(name, value)
-    if not endless:
+    if take is not None:
+        if take.fade is not None and take.fade.frame is not None:
+            engine.renderer.stop(take.fade.frames, take.fade.frame)
+    elif not endless:
         fade = min(frames, ms_to_frames(END_FADE_MS, spec.rate_hz))
         engine.renderer.stop(fade, frames - fade)
     kept: list[Block] = []
@@ -129,7 +140,9 @@ def bounce(
         if stems is not None and taps is not None:
             sink.stems = stack.enter_context(StemWriters(stems, composition, taps, spec.rate_hz))
         done = 0
-        for block in engine.play(composition, frames, endless=endless, progress=progress):
+        endless = endless or take is not None
+        replay = take.replay() if take is not None else None
+        for block in engine.play(composition, frames, endless=endless, replay=replay, progress=progress):
             done += len(block)
             sink.take(block, engine.plan)
             if keep_samples:
@@ -152,6 +165,13 @@ def bounce(
         engine.faults.told(),
         np.concatenate(kept) if keep_samples else None,
     )
+
+
+def _quantum_of(take: Take, asked: int | None) -> int:
+    """Return the quantum in which a take can be rendered: moves come between quanta only."""
+    if asked is not None and take.quantum % asked:
+        raise InputError(Problem(f"{asked} frames", f"must divide the {take.quantum} of the take", "quantum"))
+    return take.quantum if asked is None else asked
 
 
 WRITE_FRAMES = 4096

@@ -12,6 +12,7 @@ from engine.errors import GraphError
 from engine.events import QUEUES, EventQueue
 from engine.inputs import InputRing
 from engine.messages import Built, Fault, Refused, Swapped, ToControl
+from engine.moves import MoveLog
 from engine.node import BuildContext
 from engine.rendering import Renderer, compile_plan
 from engine.slots import METER_CAPACITY, SLOT_CAPACITY, SlotMap
@@ -29,7 +30,8 @@ class LocalEngine:
         self.inputs = InputRing()
         self.clips = ClipStore()
         self._snapshot = np.zeros(SLOT_CAPACITY)
-        self.renderer = Renderer(spec, self.params, self._snapshot)
+        self.moves = MoveLog()
+        self.renderer = Renderer(spec, self.params, self._snapshot, self.moves)
         self._number = 0
         self._told_number = 0
         self._answers: deque[ToControl] = deque()

@@ -9,6 +9,7 @@ from dsp.denormals import denormals_flushed
 from dsp.units import seconds_to_frames
 from engine.control.feeder import Feeder
 from engine.control.local_engine import LocalEngine
+from engine.control.moves import Replay
 from engine.errors import GraphError, InputError, Problem
 from engine.events import Event
 from engine.messages import Fault, Refused
@@ -82,11 +83,13 @@ class OfflineEngine:
         frames: int,
         *,
         endless: bool = False,
+        replay: Replay | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Block]:
         """Render `frames` of `composition` and yield them, a quantum or what is left of one at a time.
 
-        A block is overwritten by the next. What was played is then in `log`, what failed in `faults`.
+        Parameters move as `replay` has them. A block is overwritten by the next. What was played is then in `log`, what
+        failed in `faults`.
         """
         spec = self._spec
         feeder = Feeder.of(
@@ -97,6 +100,8 @@ class OfflineEngine:
         with denormals_flushed():
             for frame in range(0, frames, spec.quantum_frames):
                 feeder.feed(frame)
+                if replay is not None:
+                    replay.play(self.params, frame)
                 self.renderer.render(block)
                 self.faults.take(self.renderer.faults)
                 heard = min(spec.quantum_frames, frames - frame)

@@ -1,6 +1,7 @@
 """Keeps what is played: follows the ring of rendered frames into a file, with a sidecar that tells how it went."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Recorder:
         self._writer: AudioWriter | None = None
         self._tap: RingTap | None = None
         self._first_frame = 0
+        self._digest = hashlib.sha256()
 
     def start(self, tap: RingTap) -> None:
         """Open the file; what `tap` reads goes into it."""
@@ -40,7 +42,9 @@ class Recorder:
         if self._writer is None or self._tap is None:
             return
         try:
-            self._writer.write(self._tap.read())
+            frames = self._tap.read()
+            self._writer.write(frames)
+            self._digest.update(frames.astype("<f4", copy=False).tobytes())
         except BaseException:
             self.discard()
             raise
@@ -62,9 +66,13 @@ class Recorder:
         writer.close()
         self.finished = True
         if told is not None:
-            self._write_sidecar(
-                {"recording": self.path.name, "frames": tap.frame - self._first_frame, **told}
-            )
+            head = {
+                "recording": self.path.name,
+                "frames": tap.frame - self._first_frame,
+                "first_frame": self._first_frame,
+                "sha256": self._digest.hexdigest(),
+            }
+            self._write_sidecar({**head, **told})
         if tap.lost_frames:
             raise RoomtoneError(
                 f"{self.path}: {tap.lost_frames} frames are missing: the recording was held up"
@@ -79,9 +87,23 @@ class Recorder:
     def _write_sidecar(self, told: Mapping[str, Any]) -> None:
         part = self.sidecar.with_name(f".{self.sidecar.name}.part")
         try:
-            part.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            part.write_text(_as_json(told) + "\n", encoding="utf-8")
             os.replace(part, self.sidecar)
         except OSError as error:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise RoomtoneError(f"{self.sidecar}: cannot be written ({error.strerror})") from None
+
+
+def _as_json(told: Mapping[str, Any]) -> str:
+    """Return JSON with a line for each field, and one for each row where there are thousands of them."""
+    rows = {
+        name: "[\n" + ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in value) + "\n  ]"
+        for name, value in told.items()
+        if isinstance(value, list) and value
+    }
+    fields = [
+        f"  {json.dumps(name)}: {rows.get(name) or json.dumps(value, ensure_ascii=False)}"
+        for name, value in told.items()
+    ]
+    return "{\n" + ",\n".join(fields) + "\n}"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from dsp.units import ms_to_frames, seconds_to_frames
 from engine.control.incidents import Incident, Incidents, default_log
 from engine.control.masking import MaskingMoment, masking_moment
+from engine.control.moves import MoveKeeper
 from engine.control.recorder import Recorder
 from engine.control.stage import Stage
 from engine.control.supervisor import Supervisor
@@ -109,6 +110,9 @@ class Show:
         self._supervisor = Supervisor(
             self._engine, DeviceProbe(), self.incidents, self._stage.rewind, self._stage.lock
         )
+        self._moves = MoveKeeper(self._engine.moves)
+        self._changes: list[dict[str, Any]] = []
+        self._end: Stopped | None = None
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
@@ -258,6 +262,7 @@ class Show:
             raise InputError(Problem(f"{seconds:g} seconds", "0 to 600", "seconds"))
         composition = self._composed(scene)
         self._stage.go(composition, seconds_to_frames(seconds, self.spec.rate_hz))
+        self._note_change("go", scene=composition.scene.title)
 
     def edit(self, scene: Scene | Composition) -> None:
         """Make the playing scene into `scene`, an edited version of it: what is the same in both goes on undisturbed.
@@ -266,14 +271,17 @@ class Show:
         changed in the scene stays. Raises InputError for what cannot be used; then the sound stays as it is.
         """
         self._stage.edit(self._composed(scene))
+        self._note_change("edit")
 
     def pause(self) -> None:
         """Fade the sounds out and stand still; the room rings out."""
         self._stage.pause()
+        self._note_change("pause")
 
     def play(self) -> None:
         """Go on after `pause`."""
         self._stage.play()
+        self._note_change("play")
 
     def seek(self, frame: int) -> None:
         """Go on, or stand, at `frame` of the scene, within a day."""
@@ -281,6 +289,7 @@ class Show:
         if not 0 <= frame <= last:
             raise InputError(Problem(f"frame {frame}", f"0 to {last}, a day", "frame"))
         self._stage.seek(frame)
+        self._note_change("seek", to_frame=frame)
 
     def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
         """Fade out for good, at once or from the engine's `at_frame` on; does not wait."""
@@ -365,6 +374,7 @@ class Show:
                 self._stage.tick()
                 if self._recorder:
                     self._recorder.take()
+                    self._moves.take(self.params)
                 if not self._stopped.is_set():
                     self._supervisor.tick()
                 self._note_underruns()
@@ -402,6 +412,7 @@ class Show:
             case Fault(node, frame, what):
                 self.incidents.report("fault", f"{spoken(node)} at frame {frame}: {what}", frame, node=node)
             case Stopped():
+                self._end = message
                 self._stopped.set()
             case _:
                 pass
@@ -431,7 +442,12 @@ class Show:
                 "underrun", f"{many} at frame {frame}, {ms:.1f} ms", frame, count=len(untold)
             )
 
+    def _note_change(self, what: str, **more: object) -> None:
+        self._changes.append({"frame": self.frame, "what": what, **more})
+
     def _sidecar(self) -> dict[str, Any]:
+        self._moves.take(self.params)
+        end = self._end
         return {
             "rate": self.spec.rate_hz,
             "quantum": self.spec.quantum_frames,
@@ -439,4 +455,8 @@ class Show:
             "seed": self.composition.seed,
             "underruns": [underrun._asdict() for underrun in self.underruns],
             "incidents": [incident.as_json() for incident in self.incidents.all],
+            "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
+            "changes": self._changes,
+            "moves": self._moves.moves,
+            "lost_moves": self._moves.lost,
         }

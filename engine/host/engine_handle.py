@@ -33,6 +33,7 @@ from engine.messages import (
     ToEngine,
     Unload,
 )
+from engine.moves import MoveLog
 from engine.slots import SlotMap, Slots
 from engine.spec import StreamSpec
 
@@ -131,6 +132,11 @@ class EngineHandle:
     def queues(self) -> tuple[EventQueue, ...]:
         """The queues of sound events; this side pushes."""
         return self._session.queues
+
+    @property
+    def moves(self) -> MoveLog:
+        """The log of parameters that changed; the engine writes it."""
+        return self._session.moves
 
     @property
     def inputs(self) -> InputRing:

@@ -58,7 +58,7 @@ class _Engine:
         self._wish, rest = _read_open(inbox, target, spare)
         self._session = Session.attach(self._wish.memory)
         snapshot = np.zeros(SLOT_CAPACITY)
-        self._renderer = Renderer(self._wish.spec, self._session.params, snapshot)
+        self._renderer = Renderer(self._wish.spec, self._session.params, snapshot, self._session.moves)
         self._renderer.frame = self._wish.first_frame
         self._playing = False
         self._guard = CompileGuard(lambda: self._renderer.frame)
@@ -102,7 +102,7 @@ class _Engine:
             self._messenger.post(
                 Started(driver.name, driver.device, driver.latency_s, rights, driver.input_latency_s)
             )
-            self._messenger.post(Stopped(self._loop.run()))
+            self._messenger.post(Stopped(self._loop.run(), *(self._renderer.fade or ())))
 
     def _let_go(self) -> None:
         """Leave the device as the very last thing: it may hang, or even end the process by an assertion."""

@@ -13,6 +13,7 @@ from engine.events import QUEUE_BYTES, QUEUES, EventQueue
 from engine.host import callback
 from engine.host.shm import Segment, aligned
 from engine.inputs import INPUT_BYTES, InputRing
+from engine.moves import MOVES_BYTES, MoveLog
 from engine.slots import METER_CAPACITY, SLOT_CAPACITY, Slots
 
 # Engine statistics, float64; written by the DSP loop.
@@ -29,6 +30,7 @@ _SIZES_BYTES = (
     SLOT_CAPACITY * 8,
     METER_CAPACITY * 8,
     INPUT_BYTES,
+    MOVES_BYTES,
     *[QUEUE_BYTES] * QUEUES,
 )
 
@@ -108,6 +110,7 @@ class Session:
         params      float64 `[SLOT_CAPACITY]`    control process
         meters      float64 `[METER_CAPACITY]`   DSP loop (processors)
         inputs      `InputRing`                  callback
+        moves       `MoveLog`                    DSP loop (renderer)
         queues      `EventQueue` each            control process pushes, DSP loop (players) takes
     """
 
@@ -128,9 +131,10 @@ class Session:
         self.params: Slots = segment.view(np.float64, SLOT_CAPACITY, starts[5])
         self.meters: Slots = segment.view(np.float64, METER_CAPACITY, starts[6])
         self.inputs = InputRing(segment.view(np.uint8, INPUT_BYTES, starts[7]))
+        order = callback.order_memory
+        self.moves = MoveLog(segment.view(np.uint8, MOVES_BYTES, starts[8]), order)
         self.queues = tuple(
-            EventQueue(segment.view(np.uint8, QUEUE_BYTES, start), callback.order_memory)
-            for start in starts[8:]
+            EventQueue(segment.view(np.uint8, QUEUE_BYTES, start), order) for start in starts[9:]
         )
 
     @classmethod

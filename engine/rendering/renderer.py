@@ -6,9 +6,13 @@ It owns the plan and the transport frame, the only clock there is. Other threads
 
 from collections import deque
 
+import numpy as np
+
 from dsp.blocks import fade
 from dsp.guard import LIMIT_AMPLITUDE, sanitise, watch
+from dsp.moves import take_params
 from engine.messages import Fault
+from engine.moves import MoveLog
 from engine.rendering.bridge import Handover, Stage, hand_over
 from engine.rendering.plan import Plan
 from engine.rendering.steps import Step
@@ -20,15 +24,19 @@ class Renderer:
     """Renders quanta of the present plan.
 
     `params` is the memory the control side writes; `snapshot`, the memory the plan's processors were built with,
-    is brought up to date from it once a quantum. Both float64 `[SLOT_CAPACITY]`.
+    is brought up to date from it once a quantum. Both float64 `[SLOT_CAPACITY]`. What has changed goes to `moves`.
     """
 
-    def __init__(self, spec: StreamSpec, params: Slots, snapshot: Slots) -> None:
+    def __init__(
+        self, spec: StreamSpec, params: Slots, snapshot: Slots, moves: MoveLog | None = None
+    ) -> None:
         # set once
         self.spec = spec
         self._params = params
         self._snapshot = snapshot
-        self._used = (params[:0], snapshot[:0])
+        self._moves = MoveLog() if moves is None else moves
+        self._noted = np.full(len(snapshot), np.nan)
+        self._used = (params[:0], snapshot[:0], self._noted[:0])
         # render thread only
         self.frame = 0
         self._plan: Plan | None = None
@@ -67,6 +75,11 @@ class Renderer:
     def finished(self) -> bool:
         """True once the fade-out is complete."""
         return self._stop_at is not None and self.frame >= self._stop_at + self._stop_fade_frames
+
+    @property
+    def fade(self) -> tuple[int, int] | None:
+        """The frame at which the fade-out begins and how many frames it takes; None if there is none."""
+        return None if self._stop_at is None else (self._stop_at, self._stop_fade_frames)
 
     @property
     def settled(self) -> bool:
@@ -127,10 +140,10 @@ class Renderer:
                     break
 
     def _take_params(self, slots: int) -> None:
-        now, snapshot = self._used
-        if len(now) != slots:
-            now, snapshot = self._used = self._params[:slots], self._snapshot[:slots]
-        snapshot[:] = now
+        if len(self._used[0]) != slots:
+            self._used = self._params[:slots], self._snapshot[:slots], self._noted[:slots]
+        moves = self._moves
+        take_params(*self._used, self.frame, moves.counters, moves.places, moves.values)
 
     def _tend(self, step: Step, error: Exception | None = None) -> None:
         if step.guard is not None:

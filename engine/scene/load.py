@@ -1,9 +1,6 @@
 """Scene files to `Scene`: reading, the flat form, validation, sounds; all mistakes at once, in file order."""
 
-import math
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -16,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from engine.errors import Problem, SceneError, SoundError
 from engine.scene import reader, sounds
-from engine.scene.reader import FieldPath, Position, field_name, shorten
+from engine.scene.files import read_bytes
+from engine.scene.reader import FieldPath, Position, field_name, shorten, show
 from engine.scene.schema import (
     MAX_LABEL,
     MAX_OBJECTS,
@@ -66,7 +64,7 @@ def load_scene(path: str | Path, *, library: Sequence[Path] = ()) -> Scene:
     """
     path = Path(path)
     shown = shorten(str(path), 4096)
-    return loads(_read_file(path, shown), shown, folder=path.parent, library=library)
+    return loads(read_bytes(path, shown, "scene file"), shown, folder=path.parent, library=library)
 
 
 def loads(
@@ -87,7 +85,7 @@ def scene_from_data(
 ) -> Scene:
     """The scene in plain data, in the long or the flat form. Errors: SceneError with every problem."""
     if not isinstance(data, dict):
-        what, allowed = f"the scene is {_show(data)}", "must be a mapping with keys such as `objects`"
+        what, allowed = f"the scene is {show(data)}", "must be a mapping with keys such as `objects`"
         raise SceneError(Problem(what, allowed, file=file, line=(positions or {}).get((), (0, 0))[0]))
     form = long_form({"title": _default_title(file), **data})
     faults = [_Fault(path, what, allowed) for path, what, allowed in form.faults]
@@ -112,7 +110,7 @@ def locate(path: str | Path, problems: Iterable[Problem]) -> tuple[Problem, ...]
     path = Path(path)
     shown = shorten(str(path), 4096)
     try:
-        document = reader.read(_read_file(path, shown), shown)
+        document = reader.read(read_bytes(path, shown, "scene file"), shown)
     except SceneError:
         return tuple(replace(problem, file=shown) for problem in problems)
     origins = long_form(document.data).origins if isinstance(document.data, dict) else {}
@@ -123,27 +121,6 @@ def locate(path: str | Path, problems: Iterable[Problem]) -> tuple[Problem, ...]
         line, _ = _position(place, document.positions)
         located.append(replace(problem, file=shown, line=line, field=field_name(place)))
     return tuple(located)
-
-
-def _read_file(path: Path, shown: str) -> bytes:
-    """At most one byte more than a scene may have. Errors: SceneError naming the file."""
-    try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISREG(mode):
-                with open(descriptor, "rb", closefd=False) as file:
-                    return file.read(reader.MAX_BYTES + 1)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        raise SceneError(Problem("no such scene file", file=shown)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise SceneError(Problem(f"the scene file cannot be read: {reason}", file=shown)) from None
-    what = "this is a folder" if stat.S_ISDIR(mode) else "not a regular file"
-    raise SceneError(Problem(what, "must be a scene file", file=shown))
 
 
 def _default_title(file: str) -> str:
@@ -243,9 +220,9 @@ def _words(error: Any) -> tuple[str, str]:
         allowed = f"at most {MAX_OBJECTS}" if key == "objects" else f"must be {_allowed(key)}"
         return f"{name} has {len(value)} values", allowed
     if key == "objects" and path != ("objects",):
-        return f"{name} is {_show(value)}", "must be a mapping such as {label: car}"
+        return f"{name} is {show(value)}", "must be a mapping such as {label: car}"
     if key == "gap" and path[-1] != "gap":
-        return f"{name} is {_show(value)}", f"must be {_allowed('at')}"
+        return f"{name} is {show(value)}", f"must be {_allowed('at')}"
     if key == "kind" and isinstance(value, dict):
         value = value["kind"]
     if kind == "string_too_long":
@@ -254,7 +231,7 @@ def _words(error: Any) -> tuple[str, str]:
         if found := re.search(f"[{reader.CONTROL}]", value):
             return f"{name} holds the character U+{ord(found[0]):04X}", f"must be {_allowed(key)}"
         return f"{name} begins or ends with a space", f"must be {_allowed(key)}"
-    return f"{name} is {_show(value)}", f"must be {_allowed(key)}"
+    return f"{name} is {show(value)}", f"must be {_allowed(key)}"
 
 
 def _hint(key: str, place: FieldPath) -> str:
@@ -281,28 +258,3 @@ def _allowed(key: str) -> str:
     extra = info.json_schema_extra
     unit = f" {extra['unit']}" if isinstance(extra, dict) and "unit" in extra else ""
     return f"{low:g} to {high:g}{unit}"
-
-
-def _show(value: Any) -> str:
-    """A value as the user may have written it, short and on one line."""
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return f'"{shorten(value)}"'
-        case int():
-            # Python refuses to write out integers of more than 4300 digits.
-            return str(value) if abs(value) < 10**40 else "a huge number"
-        case float() if math.isnan(value):
-            return "not a number"
-        case float() if math.isinf(value):
-            return "infinite"
-        case float():
-            return f"{value:.12g}"
-        case list():
-            return "a list"
-        case dict():
-            return "a mapping"
-    return f"of type {type(value).__name__}"

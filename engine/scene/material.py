@@ -12,6 +12,7 @@ from dsp.loudness import active_loudness
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SoundError
 from engine.media import decode, resample
+from engine.scene.kept_sounds import kept
 from engine.scene.sounds import FileSound, SynthSound
 
 SYNTH_RATE_HZ = 22_050
@@ -64,12 +65,19 @@ def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:
 
 
 def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Material:
-    """Synthesise the sound at its natural length; a `source` of another name is another sounding of it."""
-    from dsp.synth import synthesise
+    """Synthesise the sound at its natural length; a `source` of another name is another sounding of it.
 
+    What was made before is read from the user's cache folder.
+    """
     sub_seed = int(np.random.SeedSequence([seed, zlib.crc32(source.encode())]).generate_state(1)[0])
-    made_at_hz = rate_hz if rate_hz >= SYNTH_RATE_HZ else 2 * SYNTH_RATE_HZ
-    samples = resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
+
+    def make() -> NDArray[np.float32]:
+        from dsp.synth import synthesise
+
+        made_at_hz = rate_hz if rate_hz >= SYNTH_RATE_HZ else 2 * SYNTH_RATE_HZ
+        return resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
+
+    samples = kept(make, sound.name, sub_seed, rate_hz)
     return _finish(samples, f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT)
 
 

@@ -7,6 +7,7 @@ booleans, `010` is ten, `12:30` is text, `1e3` is a number. Anchors, aliases, me
 Limits    1 MiB, UTF-8, depth 32, 20 000 nodes, 4096 characters a string, one document
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,31 @@ def shorten(text: str, limit: int = 40) -> str:
     """At most `limit` characters of the text, safe to print on one line of a terminal."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return re.sub(f"[{CONTROL}\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", cut)
+
+
+def show(value: Any) -> str:
+    """A value as the user may have written it, short and on one line."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{shorten(value)}"'
+        case int():
+            # Python refuses to write out integers of more than 4300 digits.
+            return str(value) if abs(value) < 10**40 else "a huge number"
+        case float() if math.isnan(value):
+            return "not a number"
+        case float() if math.isinf(value):
+            return "infinite"
+        case float():
+            return f"{value:.12g}"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+    return f"of type {type(value).__name__}"
 
 
 def _decode(text: str | bytes, file: str) -> str:

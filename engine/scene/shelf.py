@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import Problem, SoundError
+from engine.scene.kept_sounds import tidy
 from engine.scene.material import Material, Progress, from_file, from_synth, origin_of
 from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
 from engine.scene.sounds import FileSound, InputSound, SynthSound, track_sound
@@ -91,6 +92,7 @@ class Shelf:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        tidy()
         if self._problems:
             raise SoundError(sorted(self._problems, key=lambda p: self._fields.index(p.field)))
         if progress:

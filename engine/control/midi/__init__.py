@@ -1,1 +1,1 @@
-"""MIDI: what hands do on a controller, and what the controller shows."""
+"""MIDI control: bytes to messages, messages to controls, controls to parameters and actions by a map, and back."""

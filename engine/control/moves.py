@@ -1,0 +1,63 @@
+"""Moves of parameters by name: kept while a show plays, and made again at the same frames in a render."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from engine.moves import MoveLog
+from engine.params import ParamTable
+
+
+class NamedMove(NamedTuple):
+    """The parameter `name` had the value `value`, in natural units, from the frame `frame` on."""
+
+    frame: int
+    name: str
+    value: float
+
+
+class MoveKeeper:
+    """Follows the log of an engine, from the beginning of its session, and keeps every move by its name.
+
+    Values that a scene begins with are no moves. `lost` is how many moves could not be kept because the log was not
+    read for seconds while everything moved.
+    """
+
+    def __init__(self, log: MoveLog) -> None:
+        self._reader = log.reader()
+        self._table: ParamTable | None = None
+        self._names: dict[int, str] = {}
+        self._values: dict[str, float] = {}
+        self.moves: list[NamedMove] = []
+
+    @property
+    def lost(self) -> int:
+        """How many moves were not kept."""
+        return self._reader.lost
+
+    def take(self, params: ParamTable) -> None:
+        """Read the log; `params` tells which slot is what now."""
+        if params is not self._table:
+            self._table = params
+            self._names = {row.slot: row.name for row in params}
+            for row in params:
+                self._values.setdefault(row.name, row.default)
+        for frame, slot, value in self._reader.read():
+            name = self._names.get(slot)
+            if name is not None and self._values[name] != value:
+                self._values[name] = value
+                self.moves.append(NamedMove(frame, name, value))
+
+
+class Replay:
+    """Makes moves again: `play` sets what has moved until a frame, to be called before each quantum."""
+
+    def __init__(self, moves: Iterable[NamedMove]) -> None:
+        self._moves = sorted(moves, key=lambda move: move.frame)
+        self._next = 0
+
+    def play(self, params: ParamTable, frame: int) -> None:
+        """Set every parameter that moved at `frame` or before, and is not set yet; raises ParamError."""
+        while self._next < len(self._moves) and self._moves[self._next].frame <= frame:
+            move = self._moves[self._next]
+            params.set(move.name, move.value)
+            self._next += 1

@@ -1,0 +1,122 @@
+"""A take: the sidecar of a recording, from which the same samples can be rendered again."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.control.moves import NamedMove, Replay
+from engine.errors import InputError, Problem
+from engine.scene.composition import Composition
+from engine.spec import RATES_HZ
+
+Frame = Annotated[int, Field(ge=0)]
+MAX_PROBLEMS = 10
+
+
+class _Part(BaseModel):
+    """A part of a sidecar; what is not needed to render it again is not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class EndFade(_Part):
+    """The fade-out that ended the take: where it began and how long it took; no frame where there was none."""
+
+    frame: Frame | None
+    frames: Frame
+
+
+class Change(_Part):
+    """Something that was done besides moving parameters, and at which frame, about."""
+
+    frame: Frame
+    what: str
+
+
+class Take(_Part):
+    """What was played: `frames` from `first_frame` on of `scene` with `seed`, and all that was moved meanwhile.
+
+    `sha256` is that of the rendered samples, float32, little-endian, interleaved.
+    """
+
+    scene: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    rate: Annotated[int, Field(ge=RATES_HZ[0], le=RATES_HZ[-1])]
+    quantum: Annotated[int, Field(ge=1)]
+    frames: Annotated[int, Field(ge=1)]
+    first_frame: Frame
+    sha256: str
+    fade: EndFade | None
+    changes: list[Change]
+    moves: list[tuple[Frame, str, float]]
+    lost_moves: int
+
+    @classmethod
+    def read(cls, path: Path) -> "Take":
+        """Read a sidecar; raises InputError that names the file and the field, or what cannot be rendered again."""
+        try:
+            take = cls.model_validate(json.loads(path.read_text("utf-8")), strict=False)
+        except FileNotFoundError:
+            raise InputError(
+                Problem("no such file", "the sidecar of a recording, as take.wav.json", file=str(path))
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(Problem(f"cannot be read ({error})", file=str(path))) from None
+        except json.JSONDecodeError as error:
+            raise InputError(
+                Problem(
+                    "is no JSON", "the sidecar of a recording, as take.wav.json", "", str(path), error.lineno
+                )
+            ) from None
+        except RecursionError:
+            raise InputError(Problem("is nested too deeply", file=str(path))) from None
+        except ValidationError as error:
+            raise InputError(_problems(error, path)) from None
+        take._check(path)
+        return take
+
+    def _check(self, path: Path) -> None:
+        """Raise InputError if no render can be what was heard."""
+        if self.changes:
+            first = self.changes[0]
+            what = f"has a {first.what!r} at frame {first.frame}"
+            allowed = "only a take of one scene, played on from its beginning, can be rendered again"
+            raise InputError(Problem(what, allowed, "changes", str(path)))
+        if self.first_frame:
+            raise InputError(
+                Problem(f"begins at frame {self.first_frame}", "must begin at 0", "first_frame", str(path))
+            )
+        if self.lost_moves:
+            raise InputError(Problem(f"{self.lost_moves} moves are missing", "", "lost_moves", str(path)))
+
+    def check_fits(self, composition: Composition, path: Path) -> None:
+        """Raise InputError if `composition` is not what was played."""
+        title = composition.scene.title
+        if title != self.scene:
+            raise InputError(Problem(f"is a take of {self.scene!r}", f"not of {title!r}", "scene", str(path)))
+        wrong = [
+            (field, mine, its)
+            for field, mine, its in (
+                ("seed", self.seed, composition.seed),
+                ("rate", self.rate, composition.rate_hz),
+            )
+            if mine != its
+        ]
+        for field, mine, its in wrong:
+            raise InputError(Problem(f"was played with {field} {mine}", f"not {its}", field, str(path)))
+
+    def replay(self) -> Replay:
+        """Return what makes its moves again."""
+        return Replay(NamedMove(*move) for move in self.moves)
+
+
+def _problems(error: ValidationError, path: Path) -> list[Problem]:
+    found = []
+    for one in error.errors()[:MAX_PROBLEMS]:
+        parts: list[Any] = list(one["loc"])
+        field = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip(".")
+        what = "is missing" if one["type"] == "missing" else one["msg"].lower()
+        found.append(Problem(what, "a sidecar that `roomtone play --record` wrote", field, str(path)))
+    return found

@@ -1,0 +1,120 @@
+"""Sounds kept between starts: whatever becomes of the cache, the samples are those that are made."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.scene import kept_sounds
+from engine.scene.kept_sounds import folder, kept, tidy
+from engine.scene.material import from_synth
+from engine.scene.sounds import SynthSound
+
+Samples = NDArray[np.float32]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_sounds, "cache_root", lambda: tmp_path)
+
+
+class Maker:
+    """Makes a sound, and counts how often."""
+
+    def __init__(self, channels: int = 1, frames: int = 1000) -> None:
+        self.times = 0
+        self.samples = np.random.default_rng(1).normal(size=(frames, channels)).astype(np.float32)
+
+    def __call__(self) -> Samples:
+        self.times += 1
+        return self.samples
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_kept_sound_differs_in_a_bit_or_is_made_again(channels: int) -> None:
+    maker = Maker(channels)
+    first, second = kept(maker, "rain", 1, 48_000), kept(maker, "rain", 1, 48_000)
+    assert maker.times == 1
+    assert first.tobytes() == second.tobytes() == maker.samples.tobytes()
+    assert second.shape == maker.samples.shape
+
+
+@pytest.mark.parametrize("other", [("rain", 1, 44_100), ("rain", 2, 48_000), ("wind", 1, 48_000)])
+def test_a_sound_is_taken_for_another(other: tuple[str | int, ...]) -> None:
+    one, two = Maker(), Maker()
+    kept(one, "rain", 1, 48_000)
+    kept(two, *other)
+    assert two.times == 1
+
+
+def test_a_sound_of_another_build_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = Maker()
+    kept(maker, "rain")
+    monkeypatch.setattr(kept_sounds, "fingerprint", lambda: "another")
+    kept(maker, "rain")
+    assert maker.times == 2
+
+
+def truncated(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def without_its_crc(data: bytes) -> bytes:
+    return data[:-4]
+
+
+def with_a_wrong_bit(data: bytes) -> bytes:
+    return data[:300] + bytes([data[300] ^ 1]) + data[301:]
+
+
+def empty(data: bytes) -> bytes:
+    return b""
+
+
+def of_objects(data: bytes) -> bytes:
+    return data.replace(b"'<f4'", b"'|O' ")
+
+
+@pytest.mark.parametrize("damage", [truncated, without_its_crc, with_a_wrong_bit, empty, of_objects])
+def test_a_damaged_file_is_heard_or_stays(damage: object) -> None:
+    maker = Maker()
+    kept(maker, "rain")
+    (file,) = folder().iterdir()
+    good = file.read_bytes()
+    file.write_bytes(damage(good))  # type: ignore[operator]
+    assert kept(maker, "rain").tobytes() == maker.samples.tobytes()
+    assert maker.times == 2
+    assert file.read_bytes() == good
+
+
+def test_a_folder_that_cannot_be_made_stops_the_scene(tmp_path: Path) -> None:
+    (tmp_path / "sounds").write_text("in the way")
+    assert kept(Maker(), "rain").shape == (1000, 1)
+    tidy()
+    assert (tmp_path / "sounds").read_text() == "in the way"
+
+
+def test_the_cache_grows_without_end_or_loses_what_was_wanted_last() -> None:
+    """Of four sounds of 4 kB, a limit of 10 kB leaves the two that were used last, reading being use."""
+    import os
+
+    for number in range(4):
+        kept(Maker(), number)
+        newest = max(folder().iterdir(), key=lambda file: file.stat().st_mtime_ns)
+        os.utime(newest, ns=(number, number))
+    again = Maker()
+    kept(again, 0)
+    tidy(10_000)
+    assert len(list(folder().iterdir())) == 2
+    for number in (0, 3):
+        kept(again, number)
+    assert again.times == 0
+
+
+def test_a_procedural_sound_from_the_cache_is_another_one() -> None:
+    made = from_synth(SynthSound("bird"), "synth:bird", 48_000, 7)
+    assert len(list(folder().iterdir())) == 1
+    read = from_synth(SynthSound("bird"), "synth:bird", 48_000, 7)
+    assert read.samples.tobytes() == made.samples.tobytes()
+    assert (read.loudness_lufs, read.mono) == (made.loudness_lufs, made.mono)
