@@ -27,16 +27,22 @@ def _sees_system(env: dict[str, str]) -> tuple[bool, str]:
 
 
 class JackServer:
-    """A JACK server of our own on the dummy driver, which no other JACK program finds."""
+    """A JACK server of our own on the dummy driver, which no other JACK program finds.
 
-    def __init__(self, rate_hz: int = RATE_HZ, period_frames: int = PERIOD_FRAMES) -> None:
+    A `synchronous` one waits for its clients: on a busy machine the others lose MIDI messages.
+    """
+
+    def __init__(
+        self, rate_hz: int = RATE_HZ, period_frames: int = PERIOD_FRAMES, synchronous: bool = False
+    ) -> None:
         self.name = f"roomtone-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.variables = {
             "JACK_DEFAULT_SERVER": self.name,
             "JACK_NO_START_SERVER": "1",
             "JACK_NO_AUDIO_RESERVATION": "1",
         }
-        self._command = f"jackd -n {self.name} -r --no-mlock -d dummy -r {rate_hz} -p {period_frames}".split()
+        options = "-r --no-mlock" + synchronous * " -S"
+        self._command = f"jackd -n {self.name} {options} -d dummy -r {rate_hz} -p {period_frames}".split()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         self.process = self._spawn()
 

@@ -71,6 +71,13 @@ def jack_server(jack_daemon: JackServer, monkeypatch: pytest.MonkeyPatch) -> Jac
 
 
 @pytest.fixture
+def steady_jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    """A server for one test alone that loses no MIDI message, however busy the machine is."""
+    with jack_of_its_own(period_frames=256, synchronous=True) as server:
+        yield find(server, monkeypatch)
+
+
+@pytest.fixture
 def mortal_jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
     """The same for one test alone, which may kill it."""
     with jack_of_its_own() as server:

@@ -39,6 +39,7 @@ ALLOWED = {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
         *("engine.scene", "engine.view", "dsp", "presets", "platformdirs"),
         *("pydantic", "pydantic_core"),  # MIDI maps are files of the user, like scenes
+        *("rtmidi", "pythonosc"),
     },
     "engine.cli": {"engine", *PARTS, "dsp", "presets", "benchmarks", "typer", "rich"},
     "presets": {"presets"},
@@ -55,6 +56,8 @@ ONLY_HOME = {
     "dawdreamer": {"benchmarks.peers"},
     "sounddevice": {"engine.host"},
     "matplotlib": {"engine.view", "benchmarks"},
+    "rtmidi": {"engine.control"},
+    "pythonosc": {"engine.control"},
 }
 
 SOURCES = sorted(p for top in ("dsp", "engine", "presets", "benchmarks") for p in (ROOT / top).rglob("*.py"))

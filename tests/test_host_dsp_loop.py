@@ -9,8 +9,9 @@ from engine.host import dsp_loop
 from engine.host.callback import HEARTBEAT, READ, UNDERRUNS, WRITTEN
 from engine.host.compile_guard import CompileGuard
 from engine.host.dsp_loop import DspLoop
+from engine.host.framing import Decoder, Inbox
 from engine.host.messenger import Messenger
-from engine.host.protocol import Decoder, Inbox, encode
+from engine.host.protocol import encode
 from engine.host.session import Session
 from engine.messages import Built, Swap
 from engine.meters import MeterTable

@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from engine.host.protocol import Decoder, Inbox, Open, decode, encode, write_all
+from engine.host.framing import Decoder, Inbox, write_all
+from engine.host.protocol import Open, decode, encode
 from engine.messages import Load, Quit, Start, Stop
 from engine.spec import StreamSpec
 

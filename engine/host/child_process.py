@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from engine.errors import HostError, NoAnswer
 from engine.host.child import python_command, python_environment
-from engine.host.protocol import Decoder, Open, decode, encode, write_all
+from engine.host.framing import Decoder, write_all
+from engine.host.protocol import Open, decode, encode
 from engine.messages import Built, Failed, Preload, Quit, Ready, Refused, Started, ToControl, ToEngine
 
 M = TypeVar("M")

@@ -21,8 +21,9 @@ from engine.host.callback import compiled_callback
 from engine.host.compile_guard import CompileGuard
 from engine.host.drivers import get_ready, leave_device, open_driver
 from engine.host.dsp_loop import DspLoop
+from engine.host.framing import Inbox, write_all
 from engine.host.messenger import Messenger
-from engine.host.protocol import Inbox, Open, decode, encode, write_all
+from engine.host.protocol import Open, decode, encode
 from engine.host.session import DEVICE_LOST, Session
 from engine.messages import DeviceLost, Failed, Notice, Preload, Ready, Started, Stopped
 from engine.rendering import Renderer

@@ -12,7 +12,8 @@ from engine.errors import RoomtoneError
 from engine.host.callback import MESSAGES
 from engine.host.compile_guard import CompileGuard
 from engine.host.dsp_loop import DspLoop
-from engine.host.protocol import Inbox, decode, encode, graph_of, write_all
+from engine.host.framing import Inbox, write_all
+from engine.host.protocol import decode, encode, graph_of
 from engine.host.session import SAFETY_QUANTA, Session
 from engine.host.shm import Segment
 from engine.messages import (
