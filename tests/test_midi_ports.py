@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from benchmarks.jack_server import JackServer
+from benchmarks.midi_device import MidiDevices
 from engine.control.midi.ports import MidiPorts, list_ports
 from engine.errors import HostError, InputError
-from tests.midi_device import MidiDevices
 
 PATIENCE_S = 15.0
 POLL_S = 0.1

@@ -39,6 +39,11 @@ class Performance:
         self._edited: Composition | None = None
         self._closing = False
 
+    @property
+    def scenes(self) -> int:
+        """How many scenes there are."""
+        return len(self._scenes)
+
     def key(self, name: str) -> bool:
         """Do what key `name` means; return False if the show is to stop."""
         show = self.show

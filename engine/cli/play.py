@@ -23,7 +23,8 @@ from engine.cli.common import (
     load,
     read_settings,
 )
-from engine.errors import InputError, Problem, RoomtoneError
+from engine.cli.surfaces import midi_surface, mistaken_for_port
+from engine.errors import HostError, InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
     from engine.cli.performance import Performance
@@ -45,6 +46,10 @@ EXAMPLES = """**Examples**
     roomtone play street.yaml --duration 60 --json
 
     roomtone play street.yaml --set unmask.delta=on
+
+    roomtone play street.yaml --midi                       all MIDI ports
+
+    roomtone play street.yaml --midi nanoKONTROL2 --midi-map my.yaml
 
 **Keys**
 
@@ -109,6 +114,22 @@ def play(
         str,
         typer.Option(metavar="low|high|MS", help="What the device is asked for, in milliseconds or a word."),
     ] = "low",
+    midi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[PORT]",
+            help="Take MIDI from the ports with PORT in their name, from all of them if it is left out; `virtual` "
+            "makes a port for other programs. See `roomtone midi list`.",
+        ),
+    ] = None,
+    midi_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="What the controls do, instead of the maps for the ports there are; repeatable. "
+            "See `roomtone midi map`.",
+        ),
+    ] = None,
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
@@ -133,6 +154,8 @@ def play(
     _check_seconds("crossfade", crossfade, 0.0, MAX_CROSSFADE_S)
     asked_latency = _read_latency(latency)
     settings = read_settings(set_)
+    if midi_map and midi is None:
+        raise InputError(Problem("there is no MIDI to map", "give --midi as well", "--midi-map"))
     names = scenes or [DEFAULT_SCENE]
     with interruptible() as stop:
         loaded, path = load(names[0], library)
@@ -176,6 +199,12 @@ def play(
                         around.enter_context(
                             _scene_watch(performance, place, load(name, library)[1], library, ready)
                         )
+                if midi is not None:
+                    surface = midi_surface(performance, midi, midi_map)
+                    try:
+                        around.enter_context(surface)
+                    except HostError as error:
+                        raise mistaken_for_port(midi, error) from None
                 # Called first of all, so that the watches have nothing left to do.
                 around.callback(performance.close)
                 seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json

@@ -1,9 +1,10 @@
-"""MIDI devices of another program, over JACK, in a process that may hang or crash without the test doing so."""
+"""MIDI devices of another program, over JACK, in a process that may hang or crash without ours doing so."""
 
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -40,13 +41,12 @@ class MidiDevices:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def ask(self, verb: str, *arguments: object) -> Any:
+    def ask(self, verb: str, *arguments: object, patience_s: float = ANSWER_S) -> Any:
         """Have it do something and return its answer; a process that does not answer is killed by a timer."""
-        import threading
 
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        timer = threading.Timer(ANSWER_S, self._process.kill)
+        timer = threading.Timer(patience_s, self._process.kill)
         timer.start()
         try:
             self._process.stdin.write(json.dumps([verb, *arguments]) + "\n")
@@ -58,20 +58,30 @@ class MidiDevices:
         return json.loads(line)
 
     def plug(self, name: str) -> None:
+        """Make a device appear."""
         self.ask("plug", name)
 
     def unplug(self, name: str) -> None:
+        """Make a device disappear."""
         self.ask("unplug", name)
 
     def send(self, name: str, *messages: bytes) -> None:
+        """Send these from a device."""
         self.ask("send", name, [list(message) for message in messages])
 
+    def turn(self, name: str, messages: list[bytes], waits_s: list[float]) -> list[float]:
+        """Send each message after its wait; return when each was sent, in monotonic seconds."""
+        patience_s = sum(waits_s) + ANSWER_S
+        lists = [list(message) for message in messages]
+        return [float(at_s) for at_s in self.ask("turn", name, lists, waits_s, patience_s=patience_s)]
+
     def flood(self, names: list[str], rate_hz: int, seconds: float) -> dict[str, dict[int, int]]:
-        """Have all devices turn controllers 0 to 9, at `rate_hz` in all; return the last values, and when it ends."""
-        values = self.ask("flood", names, rate_hz, seconds)
+        """Have all devices turn controllers 0 to 9, at `rate_hz` in all; return the last values when it ends."""
+        values = self.ask("flood", names, rate_hz, seconds, patience_s=seconds + ANSWER_S)
         return {name: {int(c): v for c, v in of.items()} for name, of in values.items()}
 
     def received(self, name: str) -> list[bytes]:
+        """Return what was sent to a device so far."""
         return [bytes(message) for message in self.ask("received", name)]
 
 
@@ -105,6 +115,14 @@ class _Devices:
     def send(self, name: str, messages: list[list[int]]) -> None:
         for message in messages:
             self._devices[name][0].send_message(message)
+
+    def turn(self, name: str, messages: list[list[int]], waits_s: list[float]) -> list[float]:
+        sent_s = []
+        for message, wait_s in zip(messages, waits_s, strict=True):
+            time.sleep(wait_s)
+            sent_s.append(time.monotonic())
+            self._devices[name][0].send_message(message)
+        return sent_s
 
     def received(self, name: str) -> list[list[int]]:
         return self._devices[name][2]
