@@ -28,6 +28,7 @@ from engine.errors import HostError, InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
     from engine.cli.performance import Performance
+    from engine.control.midi.surface import MidiSurface
     from engine.control.show import Show
     from engine.scene.composition import Composition
     from engine.scene.schema import Scene
@@ -186,6 +187,7 @@ def play(
         def ready(scene: "Scene") -> "Composition":
             return compose_scene(scene, rate_hz=rate, seed=seed, reuse=show.composition.materials)
 
+        surface: MidiSurface | None = None
         performance = Performance(show, names, lambda place: ready(load(names[place], library)[0]), crossfade)
         try:
             with show, ExitStack() as around:
@@ -217,7 +219,7 @@ def play(
     try:
         from engine.cli.play_report import report
 
-        report(show, interrupted, as_json)
+        report(show, interrupted, as_json, surface.counters() if surface is not None else None)
     except OSError:
         # After a hang-up there is no terminal left to report to.
         if not stop.requested:

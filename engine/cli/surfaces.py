@@ -1,6 +1,5 @@
 """What a show is played with beside the keys: MIDI, as `roomtone play --midi` has it."""
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,7 @@ def with_optional_value(arguments: list[str]) -> list[str]:
     ]
 
 
-def midi_surface(
-    performance: "Performance", port: str, maps: list[str] | None
-) -> "AbstractContextManager[MidiSurface]":
+def midi_surface(performance: "Performance", port: str, maps: list[str] | None) -> "MidiSurface":
     """Return the MIDI surface of a performance; raises MapError for a map. On entry HostError for a port."""
     from engine.control.midi.maps import find_map
     from engine.control.midi.surface import MidiSurface
