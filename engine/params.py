@@ -47,6 +47,13 @@ class Param:
         """Slots this parameter takes."""
         return len(self.keys) if self.keys else 1
 
+    def value_at(self, position: float) -> float:
+        """Return the value of a knob position 0…1."""
+        log = self.curve == "log"
+        value = self.lo * (self.hi / self.lo) ** position if log else self.lo + (self.hi - self.lo) * position
+        # Rounding may miss the upper end, even pass it.
+        return self.hi if position == 1.0 else min(float(round(value)) if self.choices else value, self.hi)
+
     @property
     def identity(self) -> object:
         """What must be equal for a slot to keep its place over an edit: everything but the default."""
@@ -168,10 +175,7 @@ class ParamTable:
         at = _number(position)
         if not 0.0 <= at <= 1.0:
             raise ParamError(Problem(f"position {position!r} is refused", "must be 0 to 1", name))
-        value = p.lo * (p.hi / p.lo) ** at if p.curve == "log" else p.lo + (p.hi - p.lo) * at
-        value = float(round(value)) if p.choices else value
-        # Rounding may miss the upper end, even pass it.
-        self.set(name, p.hi if at == 1.0 else min(value, p.hi))
+        self.set(name, p.value_at(at))
 
     def get_unit(self, name: str) -> float:
         """Return the knob position 0…1 at which `set_unit` gives the present value: its inverse."""

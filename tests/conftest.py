@@ -37,11 +37,11 @@ def _own_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @contextmanager
-def jack_of_its_own(**shape: int) -> Iterator[JackServer]:
+def jack_of_its_own(synchronous: bool = False, **shape: int) -> Iterator[JackServer]:
     """A JACK server for whoever asks; skips where there can be none."""
     if shutil.which("jackd") is None:
         pytest.skip("jackd is not installed")
-    server = JackServer(**shape)
+    server = JackServer(**shape, synchronous=synchronous)
     try:
         reason = server.wait_until_ready()
         if reason:

@@ -22,7 +22,9 @@ from engine.cli.keys import Keys, split
         ("\x1b[1~\x1b[H", ["home", "home"]),
         ("\x1b[15~n", ["n"]),
         ("\x1b[1;5Cp", ["p"]),
-        ("\x1b", []),
+        ("\x1b", ["escape"]),
+        ("\x1b\x1b[C", ["escape", "right"]),
+        ("\x1b[1;2C\x1b[1;2D\x1b[A", ["shift-right", "shift-left", "up"]),
         ("", []),
     ],
 )

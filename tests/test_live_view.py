@@ -12,7 +12,7 @@ from rich.console import Console
 from engine.cli.live_state import Maskers
 from engine.control.masking import MaskingMoment
 from engine.meters import Meter, MeterTable
-from engine.view.live import LiveState, TrackState, live_view
+from engine.view.live import LiveState, ParamLine, TrackState, live_view
 
 NAMES = ("rain", "car", "car-2", "footsteps", "babble", "bird", "door", "bell", "thunder")
 
@@ -28,6 +28,7 @@ def state(
     underruns: int = 0,
     paused: bool = False,
     changing: bool = False,
+    params: tuple[ParamLine, ...] = (),
 ) -> LiveState:
     return LiveState(
         title=title,
@@ -52,6 +53,7 @@ def state(
         notice=notice,
         paused=paused,
         changing=changing,
+        params=params,
     )
 
 
@@ -195,6 +197,38 @@ def test_who_masks_whom_is_worked_out_four_times_a_second_at_most(monkeypatch: p
 def _row(share: float = 0.62, peak_db: float = -20.0) -> str:
     lines = printed(state(share=share, peak_db=peak_db), 100, styles=True)
     return next(line for line in lines if "footsteps" in line)
+
+
+PARAMS = (
+    ParamLine("room.wet_level", "0.30", 0.3, False, False),
+    ParamLine("limiter.ceiling_db", "-1.00 dBTP", 0.9, True, True),
+    ParamLine("mix.a track with a long name.panning", "0.00", 0.5, False, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(120, 40), (80, 24), (60, 20), (40, 10), (25, 6), (12, 3), (5, 1)]
+)
+def test_the_parameter_that_is_turned_fits_the_terminal(width: int, height: int) -> None:
+    lines = printed(state(params=PARAMS, notice="what is the matter"), width, height)
+    assert len(lines) <= height
+    assert all(cell_len(line) <= width for line in lines)
+
+
+def test_the_parameter_that_is_turned_has_a_bar_a_value_and_its_neighbours_where_there_is_room() -> None:
+    """At 80 x 24 three lines; at 40 x 10 one, with its name and value; none if none is chosen."""
+    lines = printed(state(params=PARAMS), 80, 24)
+    line = next(line for line in lines if "limiter.ceiling_db" in line)
+    assert "▸" in line
+    assert "█" in line
+    assert "-1.00 dBTP *" in line
+    assert any("room.wet_level" in line for line in lines)
+    assert any("mix.a track" in line for line in lines)
+    low = "\n".join(printed(state(params=PARAMS), 40, 10))
+    assert "limiter.ceiling_db" in low
+    assert "-1.00 dBTP" in low
+    assert "room.wet_level" not in low
+    assert "▸" not in "\n".join(printed(state(), 80, 24))
 
 
 def test_a_pause_and_a_crossfade_are_seen() -> None:

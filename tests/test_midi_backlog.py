@@ -1,5 +1,7 @@
 """MIDI messages that wait: memory is bounded, and who takes in what is left ends up the same."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,16 +28,16 @@ OTHERS = st.one_of(
 MESSAGES = st.lists(st.tuples(PORTS, st.one_of(CONTROLS, OTHERS), st.just(0.0)), max_size=60)
 
 
-def outcome(messages: list[Message], start: object = None) -> dict[object, object]:
+def outcome(messages: list[Message]) -> dict[object, Any]:
     """What a receiver knows in the end: each control, each numbered parameter, which keys are down, what runs."""
-    state: dict[object, object] = {}
+    state: dict[object, Any] = {}
     for port, data, _ in messages:
         status = data[0] if data else 0
         if status & 0xF0 == 0xB0 and data[1] in (98, 99, 100, 101):
             kind = 98 if data[1] < 100 else 100
             before = state.get((port, status, "address"))
-            address = dict(before) if isinstance(before, dict) and before[0] == kind else {0: kind}
-            state[port, status, "address"] = {**address, data[1]: data[2]}
+            state_of: Any = dict(before) if isinstance(before, dict) and before[0] == kind else {0: kind}
+            state[port, status, "address"] = {**state_of, data[1]: data[2]}
         elif status & 0xF0 == 0xB0 and data[1] in (6, 38):
             address = state.get((port, status, "address"))
             state[

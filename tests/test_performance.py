@@ -8,11 +8,19 @@ import pytest
 
 from engine.cli.performance import Performance
 from engine.control.show import Show
-from engine.errors import SoundError
+from engine.errors import InputError, SoundError
+from engine.params import Param, ParamTable
 from engine.scene.composition import Composition
+from engine.spec import StreamSpec
 
 SCENES = ("a.yaml", "b.yaml", "c.yaml")
 PATIENCE_S = 10.0
+NODES = [
+    ("mix", (Param("panning", "", -1.0, 1.0, (0.5, 0.0), "", keys=("car", "bell")),)),
+    ("unmask", (Param("delta", "", 0.0, 1.0, 0.0, "", choices=("off", "on")),)),
+    ("glue", (Param("attack_ms", "ms", 1.0, 100.0, 10.0, "", curve="log"),)),
+    ("room", (Param("damping", "", 0.0, 1.0, 0.5, ""), Param("wet_level", "", 0.0, 1.0, 0.3, ""))),
+]
 
 
 class ToyShow:
@@ -24,6 +32,10 @@ class ToyShow:
         self.refusal: Exception | None = None
         self.hold: threading.Event | None = None
         self.inside = threading.Event()
+        self.paused = False
+        self.position_s = 25.0
+        self.spec = StreamSpec(48_000)
+        self.params = ParamTable.of(NODES)
 
     def go(self, composition: object, seconds: float) -> None:
         self.inside.set()
@@ -37,6 +49,18 @@ class ToyShow:
 
     def tell(self, kind: str, text: str) -> None:
         self.told.append((kind, text))
+
+    def set(self, name: str, value: float) -> None:
+        self.params.set(name, value)
+
+    def seek(self, frame: int) -> None:
+        self.done.append(("seek", frame))
+
+    def play(self) -> None:
+        self.paused = False
+
+    def pause(self) -> None:
+        self.paused = True
 
 
 class Loader:
@@ -232,3 +256,113 @@ def test_the_end_does_not_wait_for_a_show_that_does_not_answer(
     performance.close()
     assert loading()
     show.hold.set()
+
+
+def press(performance: Performance, keys: str) -> None:
+    for key in keys.split():
+        assert performance.key(key)
+
+
+def test_up_and_down_go_through_all_parameters_and_round_again(performance: Performance) -> None:
+    """The room first, then what there is once, then the tracks."""
+    names = []
+    for _ in range(7):
+        press(performance, "down")
+        names.append(performance.knob.chosen)
+    assert names == [
+        *("room.wet_level", "room.damping", "unmask.delta", "glue.attack_ms"),
+        *("mix.car.panning", "mix.bell.panning", "room.wet_level"),
+    ]
+    press(performance, "escape up")
+    assert performance.knob.chosen == "mix.bell.panning"
+
+
+def test_arrows_turn_the_chosen_parameter_and_move_in_time_without_one(
+    performance: Performance, show: ToyShow
+) -> None:
+    press(performance, "right left home")
+    assert show.done == [("seek", 35 * 48_000), ("seek", 15 * 48_000), ("seek", 0)]
+    press(performance, "down right")
+    assert show.params.get("room.wet_level") == pytest.approx(0.31)
+    press(performance, "shift-right > <")
+    assert show.params.get("room.wet_level") == pytest.approx(0.41)
+    press(performance, "left escape right")
+    assert show.params.get("room.wet_level") == pytest.approx(0.40)
+    assert show.done[3:] == [("seek", 35 * 48_000)]
+
+
+def test_home_gives_the_scene_s_value_and_ends_hold(performance: Performance, show: ToyShow) -> None:
+    press(performance, "up up left")
+    assert show.params.get("mix.car.panning") == pytest.approx(0.48)
+    press(performance, "home")
+    assert show.params.get("mix.car.panning") == 0.5
+    press(performance, "shift-right " * 12)
+    assert show.params.get("mix.car.panning") == 1.0
+    press(performance, "< " * 30)
+    assert show.params.get("mix.car.panning") == -1.0
+
+
+def test_a_switch_goes_on_by_one_word_and_a_log_parameter_by_a_hundredth_of_the_knob(
+    performance: Performance, show: ToyShow
+) -> None:
+    press(performance, "down down down right right")
+    assert show.params.get("unmask.delta") == 1.0
+    press(performance, "<")
+    assert show.params.get("unmask.delta") == 0.0
+    press(performance, "down right")
+    assert show.params.get("glue.attack_ms") == pytest.approx(10.0 * 100.0**0.01)
+
+
+def test_a_parameter_that_the_next_scene_does_not_have_is_let_go(
+    performance: Performance, show: ToyShow
+) -> None:
+    press(performance, "up")
+    assert "turn" in performance.keys
+    show.params = ParamTable.of(NODES[1:])
+    assert performance.knob.lines() == ()
+    assert "10 s" in performance.keys
+    press(performance, "right")
+    assert show.done == [("seek", 35 * 48_000)]
+
+
+def test_what_is_turned_is_shown_between_its_neighbours(performance: Performance) -> None:
+    assert performance.knob.lines() == ()
+    press(performance, "down down right")
+    lines = performance.knob.lines()
+    assert [line.name for line in lines] == ["room.wet_level", "room.damping", "unmask.delta"]
+    assert [line.value for line in lines] == ["0.30", "0.51", "off"]
+    assert [line.turned for line in lines] == [False, True, False]
+    assert [line.chosen for line in lines] == [False, True, False]
+
+
+def test_l_learns_the_chosen_parameter_and_says_so_where_there_is_no_midi(
+    performance: Performance, show: ToyShow
+) -> None:
+    press(performance, "l")
+    assert show.told == []
+    press(performance, "down l")
+    assert show.told == [("notice", "there is no MIDI controller to learn room.wet_level from")]
+    learned: list[str] = []
+    performance.learn = learned.append
+    press(performance, "l")
+    assert learned == ["room.wet_level"]
+
+
+def test_hands_do_what_keys_do(performance: Performance, show: ToyShow, load: Loader) -> None:
+    performance.act("pause")
+    assert show.paused
+    performance.act("toggle")
+    assert not show.paused
+    performance.act("seek", 2.5)
+    performance.act("restart")
+    assert show.done == [("seek", 120_000), ("seek", 0)]
+    performance.act("scene", 3)
+    settle()
+    performance.act("next_scene")
+    settle()
+    assert load.places == [2, 0]
+    for action, argument in (("scene", 4), ("scene", 0), ("scene", "x"), ("trigger", "car"), ("seek", None)):
+        with pytest.raises(InputError):
+            performance.act(action, argument)
+    performance.set("room.damping", 0.25)
+    assert performance.params.get("room.damping") == 0.25

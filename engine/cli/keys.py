@@ -17,6 +17,8 @@ NAMES = {
     "\x1b[H": "home",
     "\x1bOH": "home",
     "\x1b[1~": "home",
+    "\x1b[1;2C": "shift-right",
+    "\x1b[1;2D": "shift-left",
 }
 
 
@@ -28,6 +30,10 @@ def split(text: str) -> list[str]:
         if sequence is not None:
             keys.append(NAMES[sequence])
             text = text[len(sequence) :]
+        elif text[0] == "\x1b" and text[1:2] in ("", "\x1b"):
+            # A sequence comes whole.
+            keys.append("escape")
+            text = text[1:]
         elif text[0] == "\x1b":
             end = next((i for i, c in enumerate(text[2:], 2) if c.isalpha() or c == "~"), len(text) - 1)
             text = text[end + 1 :]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dsp.units import amplitude_to_db
 from engine.cli.performance import HELP_LINE
-from engine.view.live import LiveState, TrackState
+from engine.view.live import LiveState, ParamLine, TrackState
 
 if TYPE_CHECKING:
     from engine.control.show import Show
@@ -45,8 +45,17 @@ class Maskers:
         return self._worst
 
 
-def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> LiveState:
-    """Read the meters and statistics of `show` at this moment; `maskers` remembers between calls who masks whom."""
+def live_state(
+    show: "Show",
+    recording: str,
+    maskers: Maskers | None = None,
+    keys: str = HELP_LINE,
+    params_shown: Sequence[ParamLine] = (),
+) -> LiveState:
+    """Read the meters and statistics of `show` at this moment; `maskers` remembers between calls who masks whom.
+
+    `keys` says what keys do, `params_shown` is what they turn.
+    """
     composition, params, meters = show.moment()
     read = meters.read
     worst = (maskers or Maskers()).of(tuple(t.name for t in composition.tracks), meters)
@@ -62,7 +71,8 @@ def live_state(show: "Show", recording: str, maskers: Maskers | None = None) -> 
         elapsed_s=show.position_s,
         paused=show.paused,
         changing=show.changing,
-        keys=HELP_LINE,
+        keys=keys,
+        params=params_shown,
         device=show.device,
         latency_ms=1e3 * latency_s,
         rate_hz=rate_hz,

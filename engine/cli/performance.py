@@ -4,22 +4,27 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from engine.cli.knob import COARSE, FINE, Knob
 from engine.control.incidents import reason
+from engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from engine.control.show import Show
+    from engine.params import ParamTable
     from engine.scene.composition import Composition
 
 SEEK_S = 10.0
 CLOSE_S = 0.1
 """How long a show that is to end waits for a change that is being handed over."""
-HELP_LINE = "space pauses · ←/→ 10 s · n/p next and previous scene · q stops"
+HELP_LINE = "space pauses · ←/→ 10 s · ↑/↓ parameters · n/p next and previous scene · q stops"
+KNOB_LINE = "←/→ turn · shift or < > coarsely · home resets · l learns · ↑/↓ others · esc lets go"
 
 
 class Performance:
     """A show and the list of its scenes, each of which `load` makes ready by its place in the list.
 
-    `place` is that of the scene that plays, the newer one while two cross-fade.
+    `place` is that of the scene that plays, the newer one while two cross-fade. `knob` is the parameter that keys turn.
+    `learn` is called with its name when a control is to be learned for it; whoever has MIDI sets it.
     """
 
     def __init__(
@@ -38,6 +43,14 @@ class Performance:
         self._loading: int | None = None
         self._edited: Composition | None = None
         self._closing = False
+        self._wishing = threading.Lock()
+        self.knob = Knob(show)
+        self.learn: Callable[[str], object] = self._learn_nothing
+
+    @property
+    def keys(self) -> str:
+        """What keys do now, in a line."""
+        return HELP_LINE if self.knob.chosen is None else KNOB_LINE
 
     @property
     def scenes(self) -> int:
@@ -46,31 +59,84 @@ class Performance:
 
     def key(self, name: str) -> bool:
         """Do what key `name` means; return False if the show is to stop."""
-        show = self.show
+        chosen = self.knob.chosen
         match name:
             case "q":
                 return False
             case "space":
-                show.play() if show.paused else show.pause()
+                self.act("toggle")
+            case "up" | "down":
+                self.knob.choose(1 if name == "down" else -1)
+            case "escape":
+                self.knob.let_go()
+            case "left" | "right" if chosen is not None:
+                self.knob.turn(FINE if name == "right" else -FINE)
+            case "shift-left" | "<":
+                self.knob.turn(-COARSE)
+            case "shift-right" | ">":
+                self.knob.turn(COARSE)
+            case "home" if chosen is not None:
+                self.knob.reset()
+            case "l" if chosen is not None:
+                self.learn(chosen)
             case "left" | "right":
-                seconds = show.position_s + (SEEK_S if name == "right" else -SEEK_S)
-                show.seek(max(0, round(seconds * show.spec.rate_hz)))
+                self.act("seek", max(0.0, self.show.position_s + (SEEK_S if name == "right" else -SEEK_S)))
             case "home":
-                show.seek(0)
+                self.act("restart")
             case "n" | "p":
-                self.go((self.place + (1 if name == "n" else -1)) % len(self._scenes))
+                self.act("next_scene" if name == "n" else "previous_scene")
             case _:
                 pass
         return True
+
+    # as hands see it, from any thread -----------------------------------------------------------------------------
+
+    @property
+    def params(self) -> "ParamTable":
+        """The parameters of the scene that plays."""
+        return self.show.params
+
+    def set(self, name: str, value: float) -> None:
+        """Set a parameter, in natural units; raises ParamError if it is refused."""
+        self.show.set(name, value)
+
+    def act(self, action: str, argument: str | float | None = None) -> None:
+        """Do one of `engine.control.hands.ACTIONS`; raises InputError for what cannot be done here."""
+        show = self.show
+        match action, argument:
+            case "play", _:
+                show.play()
+            case "pause", _:
+                show.pause()
+            case "toggle", _:
+                show.play() if show.paused else show.pause()
+            case "restart", _:
+                show.seek(0)
+            case "seek", (int() | float()) as seconds:
+                show.seek(round(seconds * show.spec.rate_hz))
+            case (("next_scene" | "previous_scene"), _):
+                self.go((self.place + (1 if action == "next_scene" else -1)) % len(self._scenes))
+            case "scene", _:
+                last = len(self._scenes)
+                if not isinstance(argument, int) or not 1 <= argument <= last:
+                    raise InputError(Problem(f"there is no scene {argument}", f"1 to {last}", "scene"))
+                self.go(argument - 1)
+            case _:
+                raise InputError(Problem(f"{action} is not possible here"))
+
+    def _learn_nothing(self, name: str) -> None:
+        self.show.tell("notice", f"there is no MIDI controller to learn {name} from")
 
     def go(self, place: int) -> None:
         """Cross over to the scene at `place` of the list; it is made ready meanwhile, on a thread of its own.
 
         While one is made ready, a wish for another is not heeded.
         """
-        if self._loading is None and not self._closing:
+        with self._wishing:
+            if self._loading is not None or self._closing:
+                return
             self._loading = place
-            threading.Thread(target=self._go, args=(place,), name="scene change", daemon=True).start()
+        threading.Thread(target=self._go, args=(place,), name="scene change", daemon=True).start()
 
     def edit(self, place: int, file: str, ready: Callable[[], "Composition"]) -> None:
         """Take over an edit of `file`, the scene at `place`, if it plays or is being made ready.

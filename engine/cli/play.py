@@ -56,6 +56,9 @@ EXAMPLES = """**Examples**
 
 space pauses, ←/→ move 10 s in the scene, home goes to its beginning, n/p cross over to the next or previous scene,
 q and Ctrl-C fade out.
+
+↑/↓ choose a parameter. Then ←/→ turn it by a hundredth of its range, with shift (or `<` and `>`) by a tenth, home gives
+it the scene's value again, l learns a MIDI control for it, and escape lets go of it.
 """
 
 VIEW_INTERVAL_S = 0.08
@@ -303,8 +306,8 @@ def _watch(performance: "Performance", stop: StopRequest, recording: str) -> Non
         Live(refresh_per_second=1.0 / VIEW_INTERVAL_S, auto_refresh=False, screen=True) as live,
     ):
         while not (show.stopped or stop.requested):
-            view = live_view(live_state(show, recording, maskers), live.console.height)
-            live.update(view, refresh=True)
+            state = live_state(show, recording, maskers, performance.keys, performance.knob.lines())
+            live.update(live_view(state, live.console.height), refresh=True)
             show.wait(VIEW_INTERVAL_S)
             if not all(performance.key(key) for key in keys.read()):
                 return

@@ -49,10 +49,22 @@ class TrackState:
 
 
 @dataclass(frozen=True)
+class ParamLine:
+    """One parameter: its name, its value as text, its position 0…1, whether it was turned, whether keys turn it now."""
+
+    name: str
+    value: str
+    position: float
+    turned: bool
+    chosen: bool
+
+
+@dataclass(frozen=True)
 class LiveState:
     """All that the view shows, at one moment. Levels in dBFS and LUFS, loads as shares of the quantum.
 
-    `elapsed_s` is where in the scene it is, `changing` whether a scene is on its way in or out, `keys` what keys do.
+    `elapsed_s` is where in the scene it is, `changing` whether a scene is on its way in or out, `keys` what keys do,
+    `params` the parameter that keys turn, between its neighbours.
     """
 
     title: str
@@ -78,6 +90,7 @@ class LiveState:
     paused: bool = False
     changing: bool = False
     keys: str = "Ctrl-C stops"
+    params: Sequence[ParamLine] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,7 @@ class _Around:
         load = Text(f"engine    load {100 * state.load_mean:.0f} % (max {100 * state.load_max:.0f} %)")
         foot += flow([loudness, limiter], width)
         foot += flow([load, Text(f"voices {state.voices}"), _underruns(state)], width)
-        return cls(head, foot + _notice(state, width)[:NOTICE_LINES])
+        return cls(head, foot + param_lines(state.params, width) + _notice(state, width)[:NOTICE_LINES])
 
     @classmethod
     def brief(cls, state: LiveState, width: int) -> "_Around":
@@ -153,7 +166,8 @@ class _Around:
         time, title, *_, recording = _transport(state, titled=True)
         head = fitted(Text("   ").join(text for text in (time, title, recording) if text), width)
         notice = [fitted(Text(state.notice, "yellow"), width)] if state.notice else []
-        return cls([head], flow(figures, width) + notice)
+        chosen = [line for line in state.params if line.chosen]
+        return cls([head], flow(figures, width) + param_lines(chosen, width) + notice)
 
 
 def live_view(state: LiveState, height: int | None = None) -> LiveView:
@@ -249,6 +263,27 @@ def masker_text(track: TrackState, cells: int) -> Text:
     share = f"{percent:4d} %"
     name = _aligned(Text(track.masker), "left", max(0, cells - len(share)))
     return Text.assemble(name, share, style="dim" if track.masked_share < FAINT_SHARE else "")
+
+
+def param_lines(params: Sequence[ParamLine], width: int) -> list[Text]:
+    """Return a line of at most `width` cells for each; the value is cut last, and an asterisk means turned."""
+    values = max((cell_len(p.value) for p in params), default=0)
+    names = min(max((cell_len(p.name) for p in params), default=0), max(0, width - values - GAP - 4))
+    cells = max(0, min(30, width - names - values - 2 * GAP - 4))
+    lines = []
+    for p in params:
+        mark = Text("▸ " if p.chosen else "  ")
+        name = _aligned(Text(p.name), "left", names)
+        value = Text(p.value.rjust(values) + (" *" if p.turned else ""))
+        pieces = [
+            Text.assemble(mark, name),
+            *([Text(bar(p.position, cells), "cyan")] if cells > 3 else []),
+            value,
+        ]
+        line = _joined(pieces)
+        line.stylize("bold" if p.chosen else "dim")
+        lines.append(fitted(line, width))
+    return lines
 
 
 def flow(parts: Sequence[Text], width: int, gap: str = "   ") -> list[Text]:

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import queue
+import re
 import sys
 import threading
 import time
@@ -250,7 +251,9 @@ def _jack_watch() -> JackWatch | None:
 
 
 def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what an error says, without the function of the library that says it."""
+    text = " ".join(str(error).split())
+    return re.sub(r"^\w+::\w+: ", "", text) or type(error).__name__
 
 
 def _forget_log() -> None:
