@@ -151,7 +151,7 @@ def test_wet_and_damping_change_the_captured_sound_otherwise_than_the_room_says(
             show.wait(0.3)
             devices.send("knobs", note(37))
             show.wait(2.7)
-            struck.append(show._triggers[-1].start_frame)
+            struck.append(show._log.triggers[-1].start_frame)
         heard = captured.stop()
         assert surface.counters()["malformed"] == surface.counters()["refused"] == 0
     rendered = bounce(composition, take=Take.read(tmp_path / "take.wav.json")).samples

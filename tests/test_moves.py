@@ -304,7 +304,7 @@ def test_triggered_sounds_are_lost_late_or_rendered_otherwise(tmp_path: Path) ->
         for number in range(8):
             before = show.frame
             show.trigger(("car", "bird", 4, "bell")[number % 4])
-            assert before + 256 <= show._triggers[-1].start_frame <= show.frame + 256
+            assert before + 256 <= show._log.triggers[-1].start_frame <= show.frame + 256
             show.set("room.wet_level", number / 8)
             show.wait(0.1)
         for wrong in ("tram", 0, 5):
@@ -322,7 +322,7 @@ def test_a_track_with_several_sounds_repeats_one(tmp_path: Path) -> None:
     try:
         for _ in range(6):
             show.trigger("bird")
-        clips = [event.clip for event in show._triggers]
+        clips = [event.clip for event in show._log.triggers]
         assert clips[:3] == clips[3:]
         assert len(set(clips)) == 3
     finally:

@@ -10,11 +10,11 @@ from engine.errors import InputError, ParamError
 from tests.scenes import small
 
 
-class Scenes:
-    """A list of scenes, and where it has been gone to."""
+class Scenes(Performer):
+    """A list of three scenes, and where it has been gone to."""
 
-    def __init__(self) -> None:
-        self.place = 0
+    def __init__(self, show: Show) -> None:
+        super().__init__(show, 3)
         self.gone: list[int] = []
 
     def go(self, place: int) -> None:
@@ -23,9 +23,8 @@ class Scenes:
 
 
 def test_an_action_does_something_else() -> None:
-    scenes = Scenes()
     with Show(small(), driver="null", log=None) as show:
-        performer = Performer(show, 3, scenes.go, lambda: scenes.place)
+        performer = Scenes(show)
         steps: list[tuple[str, Any, bool]] = [
             ("pause", None, True),
             ("pause", None, True),
@@ -46,10 +45,10 @@ def test_an_action_does_something_else() -> None:
             performer.act(action, argument)
         performer.act("scene", 2)
         performer.act("scene", 2)
-        assert scenes.gone == [1, 0, 2, 1]
+        assert performer.gone == [1, 0, 2, 1]
         performer.act("trigger", "bird")
         performer.act("trigger", 2.0)
-        assert [event.track for event in show._triggers] == [2, 1]
+        assert [event.track for event in show._log.triggers] == [2, 1]
         performer.set("room.wet_level", 0.25)
         assert performer.params.get("room.wet_level") == 0.25
         for wrong, told in (
@@ -58,5 +57,11 @@ def test_an_action_does_something_else() -> None:
         ):
             with pytest.raises(InputError, match=told):
                 performer.act(*wrong)
+        for action in ("seek", "scene", "trigger"):
+            for wrong_number in (None, float("nan"), float("inf")):
+                with pytest.raises(InputError):
+                    performer.act(action, wrong_number)
+        with pytest.raises(InputError, match="one scene only"):
+            Performer(show).act("next_scene")
         with pytest.raises(ParamError):
             performer.set("room.wet_level", 7.0)

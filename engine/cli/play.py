@@ -23,7 +23,7 @@ from engine.cli.common import (
     load,
     read_settings,
 )
-from engine.cli.surfaces import midi_surface, mistaken_for_port
+from engine.cli.surfaces import midi_surface, mistaken_for_port, osc_server
 from engine.errors import HostError, InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ EXAMPLES = """**Examples**
     roomtone play street.yaml --midi                       all MIDI ports
 
     roomtone play street.yaml --midi nanoKONTROL2 --midi-map my.yaml
+
+    roomtone play street.yaml --osc 9000                   as in /room/wet_level 0.4
 
 **Keys**
 
@@ -134,6 +136,15 @@ def play(
             "See `roomtone midi map`.",
         ),
     ] = None,
+    osc: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=1, max=65_535, help="Listen to OSC at this UDP port of this machine."
+        ),
+    ] = None,
+    osc_host: Annotated[
+        str, typer.Option(metavar="HOST", help="Listen to OSC there; 0.0.0.0 is for the whole network.")
+    ] = "127.0.0.1",
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
@@ -204,12 +215,15 @@ def play(
                         around.enter_context(
                             _scene_watch(performance, place, load(name, library)[1], library, ready)
                         )
+                if osc is not None:
+                    around.enter_context(osc_server(performance, osc, osc_host))
                 if midi is not None:
                     surface = midi_surface(performance, midi, midi_map)
                     try:
                         around.enter_context(surface)
                     except HostError as error:
                         raise mistaken_for_port(midi, error) from None
+                    performance.learn = surface.learn
                 # Called first of all, so that the watches have nothing left to do.
                 around.callback(performance.close)
                 seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json

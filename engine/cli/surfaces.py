@@ -1,4 +1,4 @@
-"""What a show is played with beside the keys: MIDI, as `roomtone play --midi` has it."""
+"""What a show is played with beside the keys: MIDI and OSC, as the options of `roomtone play` have them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from engine.errors import HostError
 if TYPE_CHECKING:
     from engine.cli.performance import Performance
     from engine.control.midi.surface import MidiSurface
+    from engine.control.osc import OscServer
 
 ALL = "any"
 """The value of `--midi` alone: all ports there are."""
@@ -29,17 +30,22 @@ def midi_surface(performance: "Performance", port: str, maps: list[str] | None) 
     """Return the MIDI surface of a performance; raises MapError for a map. On entry HostError for a port."""
     from engine.control.midi.maps import find_map
     from engine.control.midi.surface import MidiSurface
-    from engine.control.performer import Performer
 
     show = performance.show
-    performer = Performer(show, performance.scenes, performance.go, lambda: performance.place)
     return MidiSurface(
-        performer,
+        performance,
         lambda text: show.tell("midi", text),
         maps=[find_map(name) for name in maps or ()],
         name=None if port in (ALL, VIRTUAL, "") else port,
         virtual=port == VIRTUAL,
     )
+
+
+def osc_server(performance: "Performance", port: int, host: str) -> "OscServer":
+    """Return an OSC server for a performance; raises HostError if the port is taken, InputError."""
+    from engine.control.osc import OscServer
+
+    return OscServer(performance, port, host, lambda text: performance.show.tell("osc", text))
 
 
 def mistaken_for_port(port: str, error: HostError) -> HostError:

@@ -3,31 +3,24 @@
 MIDI, OSC and the keys all go through it.
 """
 
-from collections.abc import Callable
+import math
 
-from engine.control.midi.map_schema import Action
+from engine.control.hands import ACTIONS
 from engine.control.show import Show
 from engine.errors import InputError, Problem
 from engine.params import ParamTable
 
 
 class Performer:
-    """A show whose scenes are numbered from 0 to `scenes` - 1: `go` crosses over to one, `place` says which plays.
+    """A show with `scenes` scenes, of which the one at `place`, from 0, plays. The `Hands` of MIDI, OSC and the keys.
 
-    A `Target` of the MIDI mapper. Safe to call from any thread.
+    With more than one, `go` is what a subclass gives it. Safe to call from any thread.
     """
 
-    def __init__(
-        self,
-        show: Show,
-        scenes: int = 1,
-        go: Callable[[int], None] | None = None,
-        place: Callable[[], int] | None = None,
-    ) -> None:
+    def __init__(self, show: Show, scenes: int = 1) -> None:
         self.show = show
-        self._scenes = scenes
-        self._go = go
-        self._place = place
+        self.scenes = scenes
+        self.place = 0
 
     @property
     def params(self) -> ParamTable:
@@ -38,7 +31,7 @@ class Performer:
         """Set a parameter, in natural units; raises ParamError."""
         self.show.set(name, value)
 
-    def act(self, action: Action | str, argument: str | float | None = None) -> None:
+    def act(self, action: str, argument: str | float | None = None) -> None:
         """Do what `action` says; raises InputError if it cannot be done.
 
         `scene` has the number of a scene, from 1; `trigger` a track's name, or its number from 1; `seek` seconds.
@@ -58,29 +51,30 @@ class Performer:
                 if show.paused:
                     show.play()
             case "seek":
-                show.seek(round(float(argument or 0.0) * show.spec.rate_hz))
+                show.seek(round(_number(argument, "seconds") * show.spec.rate_hz))
             case "next_scene" | "previous_scene":
                 step = 1 if action == "next_scene" else -1
-                self.go((self.place + step) % self._scenes)
+                self.go((self.place + step) % self.scenes)
             case "scene":
-                self._go_to(int(argument or 0))
+                self._go_to(round(_number(argument, "scene")))
             case "trigger":
-                show.trigger(int(argument) if isinstance(argument, float | int) else str(argument))
+                named = isinstance(argument, str)
+                show.trigger(str(argument) if named else round(_number(argument, "track")))
             case _:
-                raise InputError(Problem(f"there is no action {action!r}", "see `roomtone midi map`"))
-
-    @property
-    def place(self) -> int:
-        """The place of the scene that plays."""
-        return self._place() if self._place else 0
+                raise InputError(Problem(f"there is no action {action!r}", ", ".join(ACTIONS)))
 
     def go(self, place: int) -> None:
-        """Cross over to the scene at `place`; to the one that plays it is a way back to its beginning."""
-        if self._go:
-            self._go(place)
+        """Cross over to the scene at `place`."""
+        raise InputError(Problem("there is one scene only"))
 
     def _go_to(self, number: int) -> None:
-        if not 1 <= number <= self._scenes:
-            raise InputError(Problem(f"there is no scene {number}", f"1 to {self._scenes}", "scene"))
+        if not 1 <= number <= self.scenes:
+            raise InputError(Problem(f"there is no scene {number}", f"1 to {self.scenes}", "scene"))
         if number - 1 != self.place:
             self.go(number - 1)
+
+
+def _number(argument: str | float | None, what: str) -> float:
+    if argument is None or isinstance(argument, str) or not math.isfinite(argument):
+        raise InputError(Problem(f"{argument!r} is no number", "a number", what))
+    return argument

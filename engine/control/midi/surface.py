@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from engine.control.hands import Hands
 from engine.control.midi.learn import Learned, Learner
 from engine.control.midi.map_file import learned_path, save_binding
 from engine.control.midi.map_schema import MidiMap
-from engine.control.midi.mapper import Mapper, Target
+from engine.control.midi.mapper import Mapper
 from engine.control.midi.maps import default_maps, load_map
 from engine.control.midi.ports import MidiPorts
 from engine.errors import InputError, RoomtoneError
@@ -26,7 +27,7 @@ class MidiSurface:
 
     def __init__(
         self,
-        target: Target,
+        target: Hands,
         tell: Callable[[str], object],
         *,
         maps: Sequence[Path] = (),
