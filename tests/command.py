@@ -1,4 +1,4 @@
-"""The command `roomtone` as the tests run it: as a process of its own, or, which takes a tenth of the time, in this one."""
+"""The command `roomtone` as the tests run it: a process of its own or, in a tenth of the time, a call in this one."""
 
 import contextlib
 import io
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,27 @@ def run(*arguments: str, cwd: Path, timeout_s: float = 120.0) -> "subprocess.Com
     )
 
 
+@contextlib.contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put back how this process takes signals, which a command changes."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+
+
 def run_here(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     """Run the command in this process, in the folder `cwd`: the same words, files and exit code.
 
-    An exception that would end a process in a traceback is raised. Handlers of signals are put back.
+    An exception that would end a process in a traceback is raised.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = [signal.getsignal(number) for number in numbers]
     out, errors = io.StringIO(), io.StringIO()
     code: Any = 0
     with (
+        handlers_kept(),
         pytest.MonkeyPatch.context() as patch,
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
@@ -47,9 +59,6 @@ def run_here(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
             main()
         except SystemExit as leaving:
             code = leaving.code or 0
-        finally:
-            for number, handler in zip(numbers, handlers, strict=True):
-                signal.signal(number, handler)
     return subprocess.CompletedProcess([*COMMAND, *arguments], code, out.getvalue(), errors.getvalue())
 
 
