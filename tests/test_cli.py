@@ -205,19 +205,19 @@ def test_play_on_the_null_clock_keeps_the_pace_and_says_why(scene: Path, no_audi
     assert "roomtone devices" in notice["text"] or "PortAudio library" in notice["text"]
 
 
-def start_play(scene: Path) -> "subprocess.Popen[str]":
+def start_play(scene: Path, *options: str) -> "subprocess.Popen[str]":
     """Play and record."""
-    return start("play", "tiny.yaml", "--driver", "null", "--record", "take.wav", cwd=scene.parent)
+    return start("play", "tiny.yaml", "--driver", "null", "--record", "take.wav", *options, cwd=scene.parent)
 
 
 def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:
-    """Return when more than a second is in the recording.
+    """Return when more than a quarter of a second is in the recording.
 
     The file that was opened to try the name goes away again at once.
     """
     until_s = time.monotonic() + 90.0
     written_bytes = 0
-    while written_bytes < 400_000:
+    while written_bytes < 100_000:
         assert process.poll() is None
         assert time.monotonic() < until_s
         time.sleep(0.05)
@@ -225,24 +225,23 @@ def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:
             written_bytes = max((part.stat().st_size for part in folder.glob(".take*")), default=0)
 
 
-@pytest.mark.parametrize(
-    ("names", "gap_s"),
-    [
-        (("SIGINT",), 0.0),
-        (("SIGTERM",), 0.0),
-        (("SIGHUP",), 0.0),
-        (("SIGINT", "SIGINT"), 0.02),
-        (("SIGINT", "SIGINT"), 0.06),
-        (("SIGTERM", "SIGHUP", "SIGINT"), 0.04),
-    ],
-)
-def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(
-    scene: Path, names: tuple[str, ...], gap_s: float
-) -> None:
+SIGNALS = {
+    "one to end": (("SIGINT",), 0.0, "--spare"),
+    "one from the system": (("SIGTERM",), 0.0, "--spare"),
+    "a hang-up": (("SIGHUP",), 0.0, "--spare"),
+    "two at once": (("SIGINT", "SIGINT"), 0.02, "--no-spare"),
+    "two, the second in the fade": (("SIGINT", "SIGINT"), 0.06, "--no-spare"),
+    "all three": (("SIGTERM", "SIGHUP", "SIGINT"), 0.04, "--no-spare"),
+}
+
+
+@pytest.mark.parametrize("which", SIGNALS)
+def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(scene: Path, which: str) -> None:
     """Exit code 0, however many come; the recording ends below -80 dBFS and without a step above -60 dBFS in its
     last 50 ms.
     """
-    process = start_play(scene)
+    names, gap_s, spare = SIGNALS[which]
+    process = start_play(scene, spare)
     wait_for_recording(process, scene.parent)
     for name in names:
         process.send_signal(getattr(signal, name))
@@ -252,7 +251,7 @@ def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(
     assert "Traceback" not in errors
     assert "wrote take.wav" in output
     samples = soundfile.read(scene.parent / "take.wav")[0]
-    assert len(samples) > 48_000
+    assert len(samples) > 12_000
     assert np.abs(samples[-16:]).max() < 1e-4
     assert np.abs(np.diff(samples[-2400:], axis=0)).max() < 1e-3
     assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "take.wav.json", "tiny.yaml"]

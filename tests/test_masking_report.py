@@ -201,7 +201,7 @@ def test_no_moment_is_lost_between_batches(moments: int) -> None:
 
 def test_a_show_tells_who_masks_whom() -> None:
     """What it tells after a second is of shape [4, 4] and not empty; the bands sum to it, within 1e-12."""
-    with Show(small(), driver="null") as show:
+    with Show(small(), driver="null", spare=False) as show:
         show.wait(1.5)
         moment = show.masking(per_band=True)
         assert show.masking().after_bands is None
