@@ -210,14 +210,14 @@ def start_play(scene: Path, *options: str) -> "subprocess.Popen[str]":
     return start("play", "tiny.yaml", "--driver", "null", "--record", "take.wav", *options, cwd=scene.parent)
 
 
-def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:
-    """Return when more than a quarter of a second is in the recording.
+def wait_for_recording(process: "subprocess.Popen[str]", folder: Path, seconds: float = 0.25) -> None:
+    """Return when more than `seconds` are in the recording.
 
     The file that was opened to try the name goes away again at once.
     """
     until_s = time.monotonic() + 90.0
     written_bytes = 0
-    while written_bytes < 100_000:
+    while written_bytes < 8 * 48_000 * seconds + 1000:
         assert process.poll() is None
         assert time.monotonic() < until_s
         time.sleep(0.05)
@@ -280,7 +280,7 @@ def test_an_engine_that_dies_is_told_in_two_lines_and_the_take_goes_on(scene: Pa
     """Exit code 0 after the interrupt; the sidecar tells of it as well."""
     process = start_play(scene)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    wait_for_recording(process, scene.parent)
+    wait_for_recording(process, scene.parent, 1.0)
     if not children.exists():
         process.kill()
         pytest.skip("the system does not tell which children a process has")
