@@ -287,7 +287,8 @@ def test_an_engine_that_dies_is_told_in_two_lines_and_the_take_goes_on(scene: Pa
     for child in children.read_text().split():
         os.kill(int(child), signal.SIGKILL)
     assert process.stderr is not None
-    told = (line for line in process.stderr if "under-run" not in line)
+    # On a machine that stalls there are under-runs, and loading kernels takes as long as compiling some.
+    told = (line for line in process.stderr if "under-run" not in line and "compiling" not in line)
     lines = [next(told), next(told)]
     assert lines[0] == "roomtone: the engine ended by signal 9: a new one takes over\n"
     assert lines[1].startswith("roomtone: sound again after ")
