@@ -1,6 +1,6 @@
 """Scenes the tests share."""
 
-from functools import cache
+from functools import lru_cache
 
 import presets
 from engine.scene.composition import Composition, compose
@@ -19,7 +19,8 @@ objects:
 """
 
 
-@cache
+# Few are kept: each holds its sounds, 70 MB and more where they are long or the rate is high.
+@lru_cache(maxsize=4)
 def small(rate_hz: int = 48_000, extra: str = "", room: bool = True, seed: int | None = None) -> Composition:
     """A scene of four tracks that clash, repeat, loop and ring."""
     text = SMALL + extra
@@ -28,7 +29,7 @@ def small(rate_hz: int = 48_000, extra: str = "", room: bool = True, seed: int |
     return compose(loads(text), rate_hz=rate_hz, seed=seed)
 
 
-@cache
+@lru_cache(maxsize=2)
 def built_in(name: str = "rainy-street") -> Composition:
     """A scene that ships with the program."""
     return compose(load_scene(presets.scene_path(name)), rate_hz=48_000)

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ import pytest
 from rich.console import Console
 from rich.measure import Measurement
 
+from benchmarks.bench import capacity, memory, offline, starts
 from benchmarks.bench.figures import Figure
 from benchmarks.bench.measurements import measurements
 from benchmarks.bench.report import Report
@@ -26,7 +28,7 @@ from benchmarks.bench.report import run as run_bench
 from benchmarks.bench.settings import PARTS, Settings
 from engine.cli.common import progress
 from engine.errors import InputError
-from tests.command import as_json, run
+from tests.command import as_json, run_here
 
 SMALL = Settings(tracks=(2, 3), quanta_frames=(16, 32), seconds=0.05)
 
@@ -51,9 +53,14 @@ def printed(report: Report, console: Console) -> str:
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Everything but the cold start, of two tracks at the smallest quantum."""
+    """Everything but the cold start, of two tracks at the smallest quantum; of starts and sizes of memory one each."""
     options = ("--tracks", "2", "--quantum", "16", "--seconds", "0.05")
-    return as_json(run("bench", *options, "--json", cwd=tmp_path_factory.mktemp("bench"), timeout_s=300.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starts, "measure", partial(starts.measure, runs=1))
+        patch.setattr(memory, "measure", partial(memory.measure, tracks=(8,)))
+        patch.setattr(offline, "measure", partial(offline.measure, seconds=2.0))
+        patch.setattr(capacity, "QUANTA", 200)
+        return as_json(run_here("bench", *options, "--json", cwd=tmp_path_factory.mktemp("bench")))
 
 
 def test_the_document_lacks_a_part(document: Any) -> None:
@@ -124,7 +131,7 @@ def test_figures_cannot_be_read_back_or_are_not_named_after_their_row(document: 
 def test_a_bad_value_is_not_refused_by_the_name_of_its_option(
     tmp_path: Path, option: str, value: str
 ) -> None:
-    done = run("bench", option, value, cwd=tmp_path)
+    done = run_here("bench", option, value, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(f"roomtone: {option}: ")
     assert len(done.stderr.splitlines()) == 1

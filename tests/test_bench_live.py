@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.bench import contend, jack_ports, live, playing, python_callback, round_trip
+from benchmarks.bench import contend, jack_ports, live, loopback, playing, python_callback, round_trip
 from benchmarks.bench.jack_ports import Ports
 from benchmarks.bench.live_setting import LiveSetting
 from benchmarks.bench.playing import ROUNDS
@@ -25,13 +27,22 @@ from engine.control.show import Show
 from engine.errors import HostError, InputError
 from engine.host.engine_handle import EngineHandle
 from engine.messages import Started
+from tests.command import handlers_kept
 from tests.host_nodes import Sine
 from tests.test_host_engine import SPEC, START_S, graph_of, load
 
 ROOT = Path(__file__).parent.parent
-TINY: dict[str, Any] = {"minutes": 0.02, "tracks": 4}
+TINY: dict[str, Any] = {"minutes": 0.01, "tracks": 4}
 DEEP = LiveSetting(driver="portaudio", safety_quanta=8)
 """Eight quanta, because shared machines stall: how many are needed is what the benchmark is for."""
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have shows be measured at once, and sweeps last 0.3 s and come back within 0.3 s, in this process."""
+    monkeypatch.setattr(playing, "WARM_S", 0.1)
+    monkeypatch.setattr(round_trip, "MOST_ROUND_TRIP_S", 0.3)
+    monkeypatch.setattr(round_trip, "sweep", partial(loopback.sweep, seconds=0.3))
 
 
 def quiet(what: str, share: float) -> None:
@@ -44,6 +55,18 @@ def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [*command, *arguments], env=environment, capture_output=True, text=True, timeout=120
     )
+
+
+def run_here(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    """Run one of the commands in this process; return exit code, output and errors."""
+    monkeypatch.setattr(sys, "argv", ["bench", "--minutes", "0.01", "--tracks", "4", *arguments])
+    with handlers_kept(), pytest.raises(SystemExit) as leaving:
+        module.main()
+    assert isinstance(leaving.value.code, int)
+    told = capsys.readouterr()
+    return leaving.value.code, told.out, told.err
 
 
 def ring_goal_frames(device_frames: int, setting: LiveSetting) -> int:
@@ -62,9 +85,10 @@ def test_the_round_trip_is_the_ring_and_the_period_that_jack_reports(jack_server
     period_frames = jack_ports.ports().period_frames
     assert period_frames == 128
     trips: list[RoundTrip] = []
+    loops: tuple[round_trip.Loop, ...] = ("auto", "jack")
     settings = [DEEP, LiveSetting(driver="portaudio", safety_quanta=16)]
-    for setting in settings:
-        trip = round_trip.measure(setting, "auto", quiet, sweeps=2)
+    for setting, loop in zip(settings, loops, strict=True):
+        trip = round_trip.measure(setting, loop, quiet, sweeps=2)
         trips.append(trip)
         assert (trip.path, trip.period_frames) == ("jack", period_frames)
         assert trip.loop_frames == pytest.approx([period_frames] * 2, abs=0.05)
@@ -128,13 +152,15 @@ def test_over_a_cable_what_the_device_reports_is_taken_off(
 
 
 @pytest.mark.live
-def test_where_nothing_is_connected_there_is_no_round_trip_and_it_says_why(jack_server: JackServer) -> None:
-    done = run("live", "--loop", "cable", "--safety", "8")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(
+def test_where_nothing_is_connected_there_is_no_round_trip_and_it_says_why(
+    jack_server: JackServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, errors = run_here(live, monkeypatch, capsys, "--loop", "cable", "--safety", "8")
+    assert code == 1
+    assert errors.splitlines()[-1].startswith(
         "roomtone: the input is silent: connect an output of the device"
     )
-    assert "round trip              not measured: the input is silent" in done.stdout
+    assert "round trip              not measured: the input is silent" in out
 
 
 @pytest.mark.live
@@ -161,7 +187,7 @@ def test_every_callback_but_the_first_ends_an_interval(jack_server: JackServer) 
 
 @pytest.mark.live
 def test_live_has_every_part_for_people_and_for_programs(jack_server: JackServer) -> None:
-    done = run("live", "--json", "--safety", "8", "--driver", "portaudio")
+    done = run("live", "--json", "--safety", "8", "--driver", "portaudio", "--loop", "jack")
     assert done.returncode == 0, done.stderr
     stored = json.loads(done.stdout)
     assert stored["round_trip"]["path"] == "jack"
@@ -192,13 +218,13 @@ def test_a_busy_control_process_and_a_python_callback_are_measured_alike(jack_se
 
 
 @pytest.mark.live
-def test_a_device_that_is_not_there_ends_it_as_it_ends_play(jack_server: JackServer) -> None:
-    for module, more in (("live", []), ("contend", ["2"])):
-        done = run(module, "--device", "nix", *more)
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].startswith(
-            "roomtone: there is no output device 'nix'; there is: "
-        )
+def test_a_device_that_is_not_there_ends_it_as_it_ends_play(
+    jack_server: JackServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module, more in ((live, []), (contend, ["2"])):
+        code, _, errors = run_here(module, monkeypatch, capsys, "--device", "nix", *more)
+        assert code == 1
+        assert errors.splitlines()[-1].startswith("roomtone: there is no output device 'nix'; there is: ")
 
 
 @pytest.mark.live
@@ -241,7 +267,7 @@ def test_a_python_callback_that_hangs_is_killed(
     mortal_jack_server: JackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is stopped, so the child waits for ever; it is gone when the error is there."""
-    monkeypatch.setattr(python_callback, "START_S", 5.0)
+    monkeypatch.setattr(python_callback, "START_S", 3.0)
     before = set(children())
     mortal_jack_server.process.send_signal(signal.SIGSTOP)
     try:
@@ -253,24 +279,25 @@ def test_a_python_callback_that_hangs_is_killed(
 
 
 def test_what_was_measured_while_the_engine_died_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed in the first two attempts it is measured in the third; killed in all three there is nothing to tell."""
-    wait, killed, to_kill = Show.wait, set[Show](), 2
+    """Of two attempts: killed in the first it is measured in the second; killed in both there is nothing to tell."""
+    monkeypatch.setattr(playing, "ATTEMPTS", 2)
+    wait, killed, to_kill = Show.wait, set[Show](), 1
 
     def killing(show: Show, seconds: float) -> None:
         if show not in killed and len(killed) < to_kill:
             killed.add(show)
             os.kill(show._engine.pid, signal.SIGKILL)
-            wait(show, 0.5)
+            wait(show, 0.2)
         wait(show, seconds)
 
     monkeypatch.setattr(Show, "wait", killing)
-    found = playing.play(LiveSetting(driver="null"), 0.02, 2, quiet)
-    assert len(killed) == 2
+    found = playing.play(LiveSetting(driver="null"), 0.01, 2, quiet)
+    assert len(killed) == 1
     assert not any("takes over" in notice for notice in found.notices)
     to_kill += playing.ATTEMPTS
-    with pytest.raises(HostError, match=r"by signal 9.*: the machine is too busy to be measured on, 3 times"):
-        playing.play(LiveSetting(driver="null"), 0.02, 2, quiet)
-    assert len(killed) == 5
+    with pytest.raises(HostError, match=r"by signal 9.*: the machine is too busy to be measured on, 2 times"):
+        playing.play(LiveSetting(driver="null"), 0.01, 2, quiet)
+    assert len(killed) == 3
 
 
 def test_without_a_device_it_says_what_cannot_be_measured() -> None:

@@ -45,7 +45,7 @@ ALLOWED = {
     "presets": {"presets"},
     "benchmarks": {
         *("engine", *PARTS, "dsp", "presets", "benchmarks"),
-        *("numba", "rich", "matplotlib", "platformdirs"),
+        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi"),
     },
     "benchmarks.peers": {"engine", "engine.cli", "dsp", "benchmarks", "pedalboard", "dawdreamer"},
 }
@@ -56,7 +56,7 @@ ONLY_HOME = {
     "dawdreamer": {"benchmarks.peers"},
     "sounddevice": {"engine.host"},
     "matplotlib": {"engine.view", "benchmarks"},
-    "rtmidi": {"engine.control"},
+    "rtmidi": {"engine.control", "benchmarks"},
     "pythonosc": {"engine.control"},
 }
 

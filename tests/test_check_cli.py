@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from benchmarks.jack_server import JackServer
+from engine.control import fitness
 from engine.host.ask import ask
 from engine.host.audio_servers import ask_pipewire
 from engine.host.devices import list_devices
 from engine.host.trial import NAPS, try_engine
-from tests.command import as_json, run
+from tests.command import as_json, run, run_here
 
 POINTS = [
     *("Python", "libraries", "packages", "kernel cache", "processors", "frequency governor"),
@@ -55,13 +56,13 @@ def test_every_point_is_a_line_in_a_pipe(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_is_none_is_bad_usage(tmp_path: Path) -> None:
-    done = run("check", "--rate", "12345", cwd=tmp_path)
+    done = run_here("check", "--rate", "12345", cwd=tmp_path)
     assert done.returncode == 2
     assert "rate: 12345 Hz is not a usual rate" in done.stderr
 
 
 def test_its_help_has_examples(tmp_path: Path) -> None:
-    assert "roomtone check --rate 44100" in run("check", "--help", cwd=tmp_path).stdout
+    assert "roomtone check --rate 44100" in run_here("check", "--help", cwd=tmp_path).stdout
 
 
 @pytest.mark.live
@@ -88,11 +89,12 @@ def test_a_server_at_another_rate_makes_playing_impossible_until_it_is_asked_for
 
 @pytest.mark.live
 def test_a_server_that_hangs_is_told_and_does_not_hang_the_check(
-    own_jack_server: JackServer, tmp_path: Path
+    own_jack_server: JackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fitness, "PORTAUDIO_TIMEOUT_S", 3.0)
     own_jack_server.process.send_signal(signal.SIGSTOP)
     try:
-        findings = by_name(as_json(run("check", "--json", cwd=tmp_path, timeout_s=60.0)))
+        findings = by_name(as_json(run_here("check", "--json", cwd=tmp_path)))
     finally:
         own_jack_server.process.send_signal(signal.SIGCONT)
     for name in ("PortAudio", "JACK"):
@@ -185,7 +187,7 @@ def test_a_library_that_is_broken_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_library_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = stranger(tmp_path, monkeypatch, "import time\ntime.sleep(60)\n")
-    assert try_engine((name,), 1e-4, timeout_s=2.0).failure == "no answer within 2 s"
+    assert try_engine((name,), 1e-4, timeout_s=1.0).failure == "no answer within 1 s"
 
 
 def test_an_engine_like_process_tells_its_naps_and_libraries() -> None:

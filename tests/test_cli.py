@@ -16,7 +16,7 @@ import soundfile
 from engine.cli.common import Interrupted, interruptible, print_table
 from engine.control.offline import FaultLog
 from engine.messages import Fault
-from tests.command import COMMAND, TINY, as_json, interrupt, run, start
+from tests.command import COMMAND, TINY, as_json, interrupt, run, run_here, start
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def test_help_shows_examples_for_every_verb(tmp_path: Path) -> None:
     assert top.returncode == 0
     for verb in ("play", "render", "bench", "devices", "scene"):
         assert verb in top.stdout
-        assert run(verb, "--help", cwd=tmp_path).returncode == 0
+        assert run_here(verb, "--help", cwd=tmp_path).returncode == 0
     for verb in ("play", "render", "bench", "devices"):
-        assert f"roomtone {verb}" in run(verb, "--help", cwd=tmp_path).stdout
+        assert f"roomtone {verb}" in run_here(verb, "--help", cwd=tmp_path).stdout
 
 
 def test_render_writes_the_file_it_names_and_reports_its_hash(scene: Path) -> None:
@@ -52,7 +52,7 @@ def test_render_writes_the_file_it_names_and_reports_its_hash(scene: Path) -> No
 
 def test_options_override_the_scene(scene: Path) -> None:
     report = as_json(
-        run(
+        run_here(
             *("render", "tiny.yaml", "--json", "--seed", "9", "--duration", "0.25"),
             *("--rate", "44100", "--quantum", "64"),
             cwd=scene.parent,
@@ -62,10 +62,10 @@ def test_options_override_the_scene(scene: Path) -> None:
 
 
 def test_without_a_scene_the_built_in_one_is_rendered_and_never_over_a_file(tmp_path: Path) -> None:
-    first = run("render", "--duration", "0.1", cwd=tmp_path)
+    first = run_here("render", "--duration", "0.1", cwd=tmp_path)
     assert first.returncode == 0
     assert (tmp_path / "rainy-street.wav").exists()
-    second = run("render", "--duration", "0.1", cwd=tmp_path)
+    second = run_here("render", "--duration", "0.1", cwd=tmp_path)
     assert second.returncode == 2
     assert "rainy-street.wav: exists already; name a file with -o" in second.stderr
 
@@ -108,18 +108,43 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
-def test_bad_input_exits_2_with_a_plain_message_and_leaves_nothing(
-    arguments: tuple[str, ...], message: str, scene: Path
-) -> None:
+@pytest.fixture
+def folder(scene: Path) -> Path:
+    """A good scene, one with a typo, and one whose sound is none."""
     folder = scene.parent
     (folder / "typo.yaml").write_text("title: T\nobjects:\n  - {label: car, importnce: 0.5}\n")
     (folder / "noise.yaml").write_text("objects:\n  - {label: x, sound: noise.wav}\n")
     (folder / "noise.wav").write_bytes(b"RIFF" + bytes(range(256)))
+    return folder
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_exits_2_with_a_plain_message_and_leaves_nothing(
+    arguments: tuple[str, ...], message: str, folder: Path
+) -> None:
+    before = sorted(p.name for p in folder.iterdir())
+    done = run_here(*arguments, cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert sorted(p.name for p in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("render", "noise.yaml", "--json"),
+        ("scene", "check", "typo.yaml", "nope.yaml"),
+        ("play", "tiny.yaml", "--set", "unmask.delta=2", "--driver", "null"),
+        ("dance",),
+    ],
+    ids=lambda a: a[0],
+)
+def test_bad_input_ends_a_process_as_it_ends_the_command(arguments: tuple[str, ...], folder: Path) -> None:
+    """Exit code 2, no traceback, nothing left."""
     before = sorted(p.name for p in folder.iterdir())
     done = run(*arguments, cwd=folder)
     assert done.returncode == 2, done.stderr
-    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert next(message for bad, message in BAD if bad == arguments) in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert sorted(p.name for p in folder.iterdir()) == before
 
@@ -128,7 +153,7 @@ def test_parameters_are_set_for_a_render_and_while_playing(scene: Path) -> None:
     """Without unmasking, and without a level, every track is the same after it as before; play takes the same words."""
     folder = scene.parent
     off = ("--set", "unmask.amount=0", "--set", "unmask.bell.yield=never")
-    report = as_json(run("render", "tiny.yaml", "--stems", "stems", "--json", *off, cwd=folder))
+    report = as_json(run_here("render", "tiny.yaml", "--stems", "stems", "--json", *off, cwd=folder))
     assert len(report["tracks"]) == 2
     for name in ("atmo.wav", "bell.wav"):
         pre, post = ((folder / "stems" / part / name).read_bytes() for part in ("pre", "post"))
@@ -141,7 +166,7 @@ def test_parameters_are_set_for_a_render_and_while_playing(scene: Path) -> None:
 
 def test_a_folder_with_the_name_of_a_built_in_scene_does_not_hide_it(tmp_path: Path) -> None:
     (tmp_path / "kitchen").mkdir()
-    report = as_json(run("render", "kitchen", "--duration", "0.1", "--json", cwd=tmp_path))
+    report = as_json(run_here("render", "kitchen", "--duration", "0.1", "--json", cwd=tmp_path))
     assert report["scene"] == "Kitchen by the fire"
 
 
@@ -153,13 +178,16 @@ def test_an_interrupted_render_leaves_no_file(scene: Path) -> None:
 
 def test_the_schema_and_the_lists_are_json_for_programs(tmp_path: Path) -> None:
     assert as_json(run("scene", "schema", cwd=tmp_path))["title"] == "Scene"
-    assert "rainy-street" in [row["name"] for row in as_json(run("scene", "list", "--json", cwd=tmp_path))]
-    assert "rain" in [row["name"] for row in as_json(run("scene", "sounds", "--json", cwd=tmp_path))]
+    assert "rainy-street" in [
+        row["name"] for row in as_json(run_here("scene", "list", "--json", cwd=tmp_path))
+    ]
+    assert "rain" in [row["name"] for row in as_json(run_here("scene", "sounds", "--json", cwd=tmp_path))]
 
 
 def test_params_lists_what_can_be_turned_with_its_present_value(scene: Path) -> None:
     rows = {
-        row["name"]: row for row in as_json(run("scene", "params", "tiny.yaml", "--json", cwd=scene.parent))
+        row["name"]: row
+        for row in as_json(run_here("scene", "params", "tiny.yaml", "--json", cwd=scene.parent))
     }
     assert rows["mix.bell.panning"]["range"] == "-1 to 1"
     assert rows["trim.bell.level_db"]["value"] == -25.0
@@ -177,19 +205,19 @@ def test_play_on_the_null_clock_keeps_the_pace_and_says_why(scene: Path, no_audi
     assert "roomtone devices" in notice["text"] or "PortAudio library" in notice["text"]
 
 
-def start_play(scene: Path) -> "subprocess.Popen[str]":
+def start_play(scene: Path, *options: str) -> "subprocess.Popen[str]":
     """Play and record."""
-    return start("play", "tiny.yaml", "--driver", "null", "--record", "take.wav", cwd=scene.parent)
+    return start("play", "tiny.yaml", "--driver", "null", "--record", "take.wav", *options, cwd=scene.parent)
 
 
-def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:
-    """Return when more than a second is in the recording.
+def wait_for_recording(process: "subprocess.Popen[str]", folder: Path, seconds: float = 0.25) -> None:
+    """Return when more than `seconds` are in the recording.
 
     The file that was opened to try the name goes away again at once.
     """
     until_s = time.monotonic() + 90.0
     written_bytes = 0
-    while written_bytes < 400_000:
+    while written_bytes < 8 * 48_000 * seconds + 1000:
         assert process.poll() is None
         assert time.monotonic() < until_s
         time.sleep(0.05)
@@ -197,24 +225,23 @@ def wait_for_recording(process: "subprocess.Popen[str]", folder: Path) -> None:
             written_bytes = max((part.stat().st_size for part in folder.glob(".take*")), default=0)
 
 
-@pytest.mark.parametrize(
-    ("names", "gap_s"),
-    [
-        (("SIGINT",), 0.0),
-        (("SIGTERM",), 0.0),
-        (("SIGHUP",), 0.0),
-        (("SIGINT", "SIGINT"), 0.02),
-        (("SIGINT", "SIGINT"), 0.06),
-        (("SIGTERM", "SIGHUP", "SIGINT"), 0.04),
-    ],
-)
-def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(
-    scene: Path, names: tuple[str, ...], gap_s: float
-) -> None:
+SIGNALS = {
+    "one to end": (("SIGINT",), 0.0, "--spare"),
+    "one from the system": (("SIGTERM",), 0.0, "--spare"),
+    "a hang-up": (("SIGHUP",), 0.0, "--spare"),
+    "two at once": (("SIGINT", "SIGINT"), 0.02, "--no-spare"),
+    "two, the second in the fade": (("SIGINT", "SIGINT"), 0.06, "--no-spare"),
+    "all three": (("SIGTERM", "SIGHUP", "SIGINT"), 0.04, "--no-spare"),
+}
+
+
+@pytest.mark.parametrize("which", SIGNALS)
+def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(scene: Path, which: str) -> None:
     """Exit code 0, however many come; the recording ends below -80 dBFS and without a step above -60 dBFS in its
     last 50 ms.
     """
-    process = start_play(scene)
+    names, gap_s, spare = SIGNALS[which]
+    process = start_play(scene, spare)
     wait_for_recording(process, scene.parent)
     for name in names:
         process.send_signal(getattr(signal, name))
@@ -224,7 +251,7 @@ def test_a_signal_stops_play_with_a_fade_and_keeps_the_recording(
     assert "Traceback" not in errors
     assert "wrote take.wav" in output
     samples = soundfile.read(scene.parent / "take.wav")[0]
-    assert len(samples) > 48_000
+    assert len(samples) > 12_000
     assert np.abs(samples[-16:]).max() < 1e-4
     assert np.abs(np.diff(samples[-2400:], axis=0)).max() < 1e-3
     assert sorted(p.name for p in scene.parent.iterdir()) == ["take.wav", "take.wav.json", "tiny.yaml"]
@@ -253,14 +280,15 @@ def test_an_engine_that_dies_is_told_in_two_lines_and_the_take_goes_on(scene: Pa
     """Exit code 0 after the interrupt; the sidecar tells of it as well."""
     process = start_play(scene)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    wait_for_recording(process, scene.parent)
+    wait_for_recording(process, scene.parent, 1.0)
     if not children.exists():
         process.kill()
         pytest.skip("the system does not tell which children a process has")
     for child in children.read_text().split():
         os.kill(int(child), signal.SIGKILL)
     assert process.stderr is not None
-    told = (line for line in process.stderr if "under-run" not in line)
+    # On a machine that stalls there are under-runs, and loading kernels takes as long as compiling some.
+    told = (line for line in process.stderr if "under-run" not in line and "compiling" not in line)
     lines = [next(told), next(told)]
     assert lines[0] == "roomtone: the engine ended by signal 9: a new one takes over\n"
     assert lines[1].startswith("roomtone: sound again after ")
@@ -360,7 +388,7 @@ def test_a_sound_with_a_number_sign_is_credited_by_its_whole_name(scene: Path) -
     bird = "{label: bird, sound: synth:bird, schedule: {kind: random, gap: [0, 1]}}"
     objects = f"[{{label: car, sound: car#2.wav}}, {bird}]"
     scene.write_text(f"duration: 0.5\natmo: {{sound: synth:wind}}\nobjects: {objects}\n")
-    report = as_json(run("render", "tiny.yaml", "--json", cwd=scene.parent))
+    report = as_json(run_here("render", "tiny.yaml", "--json", cwd=scene.parent))
     assert [line.split(": ")[0] for line in report["credits"]] == ["car#2.wav", "synth:bird", "synth:wind"]
 
 
@@ -368,7 +396,7 @@ def test_params_finds_sounds_in_a_library(scene: Path, tmp_path: Path) -> None:
     (tmp_path / "library").mkdir()
     soundfile.write(tmp_path / "library" / "own.wav", np.full(24_000, 0.1), 48_000)
     scene.write_text("objects: [{label: mine, sound: own.wav}]\n")
-    done = run("scene", "params", "tiny.yaml", "--library", "library", "--json", cwd=scene.parent)
+    done = run_here("scene", "params", "tiny.yaml", "--library", "library", "--json", cwd=scene.parent)
     assert "mix.mine.panning" in [row["name"] for row in as_json(done)]
 
 

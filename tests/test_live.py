@@ -44,7 +44,7 @@ def test_live_on_a_device_and_offline_give_the_same_samples(jack_server: JackSer
 
 def test_a_parameter_turned_live_is_heard_and_a_bad_value_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "take.wav"
-    with Show(small(), driver="null", record=path) as show:
+    with Show(small(), driver="null", record=path, spare=False) as show:
         show.wait(0.5)
         for track in ("atmo", "car", "bird", "bell"):
             show.set(f"trim.{track}.level_db", -90.0)
@@ -62,7 +62,7 @@ def test_a_parameter_turned_live_is_heard_and_a_bad_value_is_refused(tmp_path: P
 
 
 def test_meters_and_transport_can_be_read_while_it_plays() -> None:
-    with Show(small(), driver="null") as show:
+    with Show(small(), driver="null", spare=False) as show:
         show.wait(1.0)
         assert show.meters.read("meter", "peak").max() > 1e-3
         assert show.meters.read("mix", "peak")[0] > 1e-3
@@ -75,7 +75,7 @@ def test_meters_and_transport_can_be_read_while_it_plays() -> None:
 
 def test_nothing_is_left_in_shared_memory_after_a_show() -> None:
     before = segments()
-    with Show(small(), driver="null") as show:
+    with Show(small(), driver="null", spare=False) as show:
         show.wait(0.2)
         assert segments() != before
     assert segments() <= before
@@ -90,7 +90,7 @@ def test_what_cannot_be_recorded_is_refused_before_anything_plays(tmp_path: Path
 
 
 def test_a_show_that_is_never_started_leaves_no_file(tmp_path: Path) -> None:
-    show = Show(small(), driver="null", record=tmp_path / "take.wav")
+    show = Show(small(), driver="null", record=tmp_path / "take.wav", spare=False)
     assert list(tmp_path.iterdir()) == []
     show.close()
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +98,7 @@ def test_a_show_that_is_never_started_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_a_start_that_fails_leaves_no_file(tmp_path: Path) -> None:
-    show = Show(small(), driver="null", record=tmp_path / "take.wav")
+    show = Show(small(), driver="null", record=tmp_path / "take.wav", spare=False)
     os.kill(show._engine.pid, signal.SIGKILL)
     with pytest.raises(HostError), show:
         pass
@@ -106,7 +106,7 @@ def test_a_start_that_fails_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_a_recording_may_be_named_by_a_string(tmp_path: Path) -> None:
-    with Show(small(), driver="null", record=str(tmp_path / "take.flac")) as show:
+    with Show(small(), driver="null", record=str(tmp_path / "take.flac"), spare=False) as show:
         show.wait(0.3)
     assert show.recording == tmp_path / "take.flac"
     assert soundfile.info(show.recording).frames > 4800
@@ -114,7 +114,7 @@ def test_a_recording_may_be_named_by_a_string(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_and_the_show_ends(tmp_path: Path) -> None:
     """The reason is kept, and no file is left."""
-    with Show(small(), driver="null", record=tmp_path / "take.wav") as show:
+    with Show(small(), driver="null", record=tmp_path / "take.wav", spare=False) as show:
         assert show._recorder is not None
         assert show._recorder._writer is not None
         show._recorder._writer._bytes.error = OSError(errno.ENOSPC, "No space left on device")
@@ -128,4 +128,4 @@ def test_a_full_disk_is_told_and_the_show_ends(tmp_path: Path) -> None:
 def test_a_composition_keeps_its_own_seed_and_rate(wish: dict[str, int]) -> None:
     """Another one is refused, not ignored."""
     with pytest.raises(InputError, match=f"{next(iter(wish))}: a composition has its own"):
-        Show(small(), seed=wish.get("seed"), rate_hz=wish.get("rate_hz"), driver="null")
+        Show(small(), seed=wish.get("seed"), rate_hz=wish.get("rate_hz"), driver="null", spare=False)

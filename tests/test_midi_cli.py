@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.jack_server import JackServer
+from benchmarks.midi_device import MidiDevices
 from engine.control.midi.maps import load_map
 from tests.command import as_json, run, start
-from tests.midi_device import MidiDevices
 
 PATIENCE_S = 20.0
 

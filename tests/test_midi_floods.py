@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.jack_server import JackServer
+from benchmarks.midi_device import MidiDevices
 from engine.control.midi.ports import MidiPorts
-from tests.midi_device import PATIENCE_S, POLL_S, Log, MidiDevices, numbered, wait
+from tests.midi_log import PATIENCE_S, POLL_S, Log, numbered, wait
 
 
 @pytest.fixture

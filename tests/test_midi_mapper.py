@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import presets
 from engine.control.midi.lamp import ECHO_S, INTERVAL_S, MOVING_S
-from engine.control.midi.map_schema import Action, MidiMap, Taper
+from engine.control.midi.map_schema import MidiMap, Taper
 from engine.control.midi.mapper import Mapper
 from engine.control.midi.maps import load_map, map_from_text
 from engine.control.midi.taper import Way, position_of, value_at
@@ -43,13 +43,13 @@ class Performance:
     def __init__(self) -> None:
         self.params = table()
         self.sets: list[tuple[str, float]] = []
-        self.acts: list[tuple[Action, str | int | None]] = []
+        self.acts: list[tuple[str, str | float | None]] = []
 
     def set(self, name: str, value: float) -> None:
         self.params.set(name, value)
         self.sets.append((name, value))
 
-    def act(self, action: Action, argument: str | int | None) -> None:
+    def act(self, action: str, argument: str | float | None = None) -> None:
         if argument == 99:
             raise InputError("there is no scene 99")
         self.acts.append((action, argument))

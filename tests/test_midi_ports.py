@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.jack_server import JackServer
+from benchmarks.midi_device import MidiDevices
 from engine.control.midi.ports import list_ports
 from engine.errors import HostError, InputError
-from tests.midi_device import POLL_S, Log, MidiDevices, wait
+from tests.midi_log import POLL_S, Log, wait
 
 
 @pytest.fixture

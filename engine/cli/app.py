@@ -7,6 +7,7 @@ import typer
 
 from engine.cli import analyze, bench, check, devices, midi, play, render, scene
 from engine.cli.common import abandon_output
+from engine.cli.surfaces import with_optional_value
 from engine.errors import RoomtoneError
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ def _top(
 def main() -> None:
     """Run the command line; returns through `sys.exit` with 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     try:
-        app()
+        app(with_optional_value(sys.argv[1:]))
     except RoomtoneError as error:
         for line in str(error).splitlines():
             print(f"roomtone: {line}", file=sys.stderr)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from engine.cli.knob import COARSE, FINE, Knob
 from engine.control.incidents import reason
-from engine.errors import InputError, Problem
+from engine.control.performer import Performer
 
 if TYPE_CHECKING:
     from engine.control.show import Show
-    from engine.params import ParamTable
     from engine.scene.composition import Composition
 
 SEEK_S = 10.0
@@ -20,7 +19,7 @@ HELP_LINE = "space pauses · ←/→ 10 s · ↑/↓ parameters · n/p next and 
 KNOB_LINE = "←/→ turn · shift or < > coarsely · home resets · l learns · ↑/↓ others · esc lets go"
 
 
-class Performance:
+class Performance(Performer):
     """A show and the list of its scenes, each of which `load` makes ready by its place in the list.
 
     `place` is that of the scene that plays, the newer one while two cross-fade. `knob` is the parameter that keys turn.
@@ -34,9 +33,8 @@ class Performance:
         load: Callable[[int], "Composition"],
         crossfade_s: float,
     ) -> None:
-        self.show = show
-        self.place = 0
-        self._scenes = scenes
+        super().__init__(show, len(scenes))
+        self._names = scenes
         self._load = load
         self._crossfade_s = crossfade_s
         self._lock = threading.Lock()
@@ -77,47 +75,12 @@ class Performance:
             case "left" | "right":
                 self.act("seek", max(0.0, self.show.position_s + (SEEK_S if name == "right" else -SEEK_S)))
             case "home":
-                self.act("restart")
+                self.act("seek", 0.0)
             case "n" | "p":
                 self.act("next_scene" if name == "n" else "previous_scene")
             case _:
                 pass
         return True
-
-    # as hands see it, from any thread -----------------------------------------------------------------------------
-
-    @property
-    def params(self) -> "ParamTable":
-        """The parameters of the scene that plays."""
-        return self.show.params
-
-    def set(self, name: str, value: float) -> None:
-        """Set a parameter, in natural units; raises ParamError if it is refused."""
-        self.show.set(name, value)
-
-    def act(self, action: str, argument: str | float | None = None) -> None:
-        """Do one of `engine.control.hands.ACTIONS`; raises InputError for what cannot be done here."""
-        show = self.show
-        match action, argument:
-            case "play", _:
-                show.play()
-            case "pause", _:
-                show.pause()
-            case "toggle", _:
-                show.play() if show.paused else show.pause()
-            case "restart", _:
-                show.seek(0)
-            case "seek", (int() | float()) as seconds:
-                show.seek(round(seconds * show.spec.rate_hz))
-            case (("next_scene" | "previous_scene"), _):
-                self.go((self.place + (1 if action == "next_scene" else -1)) % len(self._scenes))
-            case "scene", _:
-                last = len(self._scenes)
-                if not isinstance(argument, int) or not 1 <= argument <= last:
-                    raise InputError(Problem(f"there is no scene {argument}", f"1 to {last}", "scene"))
-                self.go(argument - 1)
-            case _:
-                raise InputError(Problem(f"{action} is not possible here"))
 
     def _learn_nothing(self, name: str) -> None:
         self.show.tell("notice", f"there is no MIDI controller to learn {name} from")
@@ -172,7 +135,7 @@ class Performance:
                     self.place = place
         except Exception as error:
             # Nobody waits for this thread, and a traceback would be printed over the live view.
-            self.refuse(f"{self._scenes[place]} is not used: {reason(error)}")
+            self.refuse(f"{self._names[place]} is not used: {reason(error)}")
         finally:
             with self._lock:
                 self._loading = self._edited = None

@@ -23,10 +23,12 @@ from engine.cli.common import (
     load,
     read_settings,
 )
-from engine.errors import InputError, Problem, RoomtoneError
+from engine.cli.surfaces import midi_surface, mistaken_for_port, osc_server
+from engine.errors import HostError, InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
     from engine.cli.performance import Performance
+    from engine.control.midi.surface import MidiSurface
     from engine.control.show import Show
     from engine.scene.composition import Composition
     from engine.scene.schema import Scene
@@ -45,6 +47,12 @@ EXAMPLES = """**Examples**
     roomtone play street.yaml --duration 60 --json
 
     roomtone play street.yaml --set unmask.delta=on
+
+    roomtone play street.yaml --midi                       all MIDI ports
+
+    roomtone play street.yaml --midi nanoKONTROL2 --midi-map my.yaml
+
+    roomtone play street.yaml --osc 9000                   as in /room/wet_level 0.4
 
 **Keys**
 
@@ -112,6 +120,31 @@ def play(
         str,
         typer.Option(metavar="low|high|MS", help="What the device is asked for, in milliseconds or a word."),
     ] = "low",
+    midi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[PORT]",
+            help="Take MIDI from the ports with PORT in their name, from all of them if it is left out; `virtual` "
+            "makes a port for other programs. See `roomtone midi list`.",
+        ),
+    ] = None,
+    midi_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="What the controls do, instead of the maps for the ports there are; repeatable. "
+            "See `roomtone midi map`.",
+        ),
+    ] = None,
+    osc: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=1, max=65_535, help="Listen to OSC at this UDP port of this machine."
+        ),
+    ] = None,
+    osc_host: Annotated[
+        str, typer.Option(metavar="HOST", help="Listen to OSC there; 0.0.0.0 is for the whole network.")
+    ] = "127.0.0.1",
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
@@ -136,6 +169,8 @@ def play(
     _check_seconds("crossfade", crossfade, 0.0, MAX_CROSSFADE_S)
     asked_latency = _read_latency(latency)
     settings = read_settings(set_)
+    if midi_map and midi is None:
+        raise InputError(Problem("there is no MIDI to map", "give --midi as well", "--midi-map"))
     names = scenes or [DEFAULT_SCENE]
     with interruptible() as stop:
         loaded, path = load(names[0], library)
@@ -166,6 +201,7 @@ def play(
         def ready(scene: "Scene") -> "Composition":
             return compose_scene(scene, rate_hz=rate, seed=seed, reuse=show.composition.materials)
 
+        surface: MidiSurface | None = None
         performance = Performance(show, names, lambda place: ready(load(names[place], library)[0]), crossfade)
         try:
             with show, ExitStack() as around:
@@ -179,6 +215,15 @@ def play(
                         around.enter_context(
                             _scene_watch(performance, place, load(name, library)[1], library, ready)
                         )
+                if osc is not None:
+                    around.enter_context(osc_server(performance, osc, osc_host))
+                if midi is not None:
+                    surface = midi_surface(performance, midi, midi_map)
+                    try:
+                        around.enter_context(surface)
+                    except HostError as error:
+                        raise mistaken_for_port(midi, error) from None
+                    performance.learn = surface.learn
                 # Called first of all, so that the watches have nothing left to do.
                 around.callback(performance.close)
                 seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json
@@ -191,7 +236,7 @@ def play(
     try:
         from engine.cli.play_report import report
 
-        report(show, interrupted, as_json)
+        report(show, interrupted, as_json, surface.counters() if surface is not None else None)
     except OSError:
         # After a hang-up there is no terminal left to report to.
         if not stop.requested:

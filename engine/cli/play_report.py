@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from engine.control.show import Show
 
 
-def report(show: "Show", interrupted: bool, as_json: bool) -> None:
-    """Say how it went; after the show, from its last statistics."""
+def report(show: "Show", interrupted: bool, as_json: bool, midi: dict[str, int] | None = None) -> None:
+    """Say how it went; after the show, from its last statistics, and the counters of MIDI where there was any."""
     statistics = show.statistics()
     told = {
         "scene": show.composition.scene.title,
@@ -31,6 +31,8 @@ def report(show: "Show", interrupted: bool, as_json: bool) -> None:
         "recording": str(show.recording) if show.recording else None,
         "incidents": [incident.as_json() for incident in show.incidents.all],
     }
+    if midi is not None:
+        told["midi"] = midi
     if as_json:
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return

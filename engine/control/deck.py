@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from engine.control.feeder import Feeder
 from engine.control.patch import Deck
+from engine.errors import InputError, Problem
 from engine.events import Event, EventQueue
 from engine.nodes.players import TRACK_NUMBERS
 from engine.scene.composition import Composition, Track
+from engine.scene.schedule import one_shot
 
 CUT_FADE_MS = 20.0
 """How fast a track that is taken away, or all of them at a pause, fade out."""
@@ -31,6 +33,7 @@ class PlayingDeck:
         self.paused_at: int | None = 0
         self.resting: frozenset[int] = frozenset()
         self._next_number = len(deck.composition.tracks)
+        self._turns: dict[str, int] = {}
 
     @property
     def composition(self) -> Composition:
@@ -59,6 +62,32 @@ class PlayingDeck:
         if self.paused_at is None:
             self.paused_at = at_frame - self.offset_frame
             self.feeder.pause(at_frame, self.cut_frames)
+
+    def trigger(self, track: str | int, at_frame: int) -> Event:
+        """Have the next sound of a track (its name, or its number from 1) begin at the engine's `at_frame`.
+
+        Returns the event. Raises InputError if there is no such track, or none with sounds of its own.
+        """
+        tracks = self.composition.tracks
+        names = [t.name for t in tracks]
+        if isinstance(track, str) and track in names:
+            place = names.index(track)
+        elif isinstance(track, int) and 1 <= track <= len(tracks):
+            place = track - 1
+        else:
+            raise InputError(
+                Problem(f"there is no track {track!r}", f"{', '.join(names)}, or 1 to {len(names)}")
+            )
+        found = tracks[place]
+        if not found.clips:
+            raise InputError(Problem(f"{found.name} is a live input", "a track with sounds of its own"))
+        turn = self._turns.get(found.name, 0)
+        self._turns[found.name] = turn + 1
+        clip = found.clips[turn % len(found.clips)]
+        event = one_shot(at_frame, self.deck.track_numbers[place], clip, self.composition.rate_hz)
+        event = event._replace(clip=self.clip_numbers[clip.number])
+        self.feeder.trigger(event)
+        return event
 
     @property
     def cut_frames(self) -> int:

@@ -119,6 +119,13 @@ class Feeder:
         for number, events in streams.items():
             self.add(number, events, offset_frame, at_frame)
 
+    def trigger(self, event: Event) -> None:
+        """Queue one event beside what the tracks are fed, on the engine's clock."""
+        self._send(event, event.start_frame + event.frames)
+        if self._keep_log:
+            self.log.append(event)
+        self._send_on()
+
     def feed(self, frame: int) -> None:
         """Queue what starts before `frame` + the horizon, as far as there is room."""
         if frame >= self._tidy_frame or len(self._alive) >= MOST_EVENTS:

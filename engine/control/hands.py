@@ -8,7 +8,7 @@ ACTIONS = ("play", "pause", "toggle", "restart", "seek", "next_scene", "previous
 
 
 class Hands(Protocol):
-    """Something that plays; used from several threads."""
+    """Something that plays; used from several threads, the MIDI mapper's among them, in its `flush` only."""
 
     @property
     def params(self) -> ParamTable:
@@ -16,7 +16,7 @@ class Hands(Protocol):
         ...
 
     def set(self, name: str, value: float) -> None:
-        """Set a parameter, in natural units. Raises ParamError if it is refused."""
+        """Set a parameter, in natural units; `params` shows it at once. Raises ParamError if it is refused."""
         ...
 
     def act(self, action: str, argument: str | float | None = None) -> None:

@@ -1,8 +1,10 @@
 """Moves of parameters by name: kept while a show plays, and made again at the same frames in a render."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from engine.events import Event
 from engine.moves import MoveLog
 from engine.params import ParamTable
 
@@ -49,15 +51,21 @@ class MoveKeeper:
 
 
 class Replay:
-    """Makes moves again: `play` sets what has moved until a frame, to be called before each quantum."""
+    """Makes moves again, and triggers: `play` does what was done until a frame, to be called before each quantum."""
 
-    def __init__(self, moves: Iterable[NamedMove]) -> None:
-        self._moves = sorted(moves, key=lambda move: move.frame)
-        self._next = 0
+    def __init__(self, moves: Iterable[NamedMove], triggers: Iterable[Event] = ()) -> None:
+        self._moves = deque(sorted(moves, key=lambda move: move.frame))
+        self._triggers = deque(sorted(triggers, key=lambda event: event.start_frame))
 
-    def play(self, params: ParamTable, frame: int) -> None:
-        """Set every parameter that moved at `frame` or before, and is not set yet; raises ParamError."""
-        while self._next < len(self._moves) and self._moves[self._next].frame <= frame:
-            move = self._moves[self._next]
+    def play(
+        self, params: ParamTable, trigger: Callable[[Event], None], frame: int, quantum_frames: int
+    ) -> None:
+        """Set every parameter that moved at `frame` or before, and trigger what begins in this quantum.
+
+        Raises ParamError.
+        """
+        while self._moves and self._moves[0].frame <= frame:
+            move = self._moves.popleft()
             params.set(move.name, move.value)
-            self._next += 1
+        while self._triggers and self._triggers[0].start_frame < frame + quantum_frames:
+            trigger(self._triggers.popleft())

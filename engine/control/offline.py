@@ -101,7 +101,7 @@ class OfflineEngine:
             for frame in range(0, frames, spec.quantum_frames):
                 feeder.feed(frame)
                 if replay is not None:
-                    replay.play(self.params, frame)
+                    replay.play(self.params, feeder.trigger, frame, spec.quantum_frames)
                 self.renderer.render(block)
                 self.faults.take(self.renderer.faults)
                 heard = min(spec.quantum_frames, frames - frame)

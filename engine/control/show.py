@@ -1,6 +1,5 @@
 """A scene played live: the control side of an engine process, with all that can be done to it while it sounds."""
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,10 +10,11 @@ from typing import Any, Literal
 from dsp.units import ms_to_frames, seconds_to_frames
 from engine.control.incidents import Incident, Incidents, default_log
 from engine.control.masking import MaskingMoment, masking_moment
-from engine.control.moves import MoveKeeper
 from engine.control.recorder import Recorder
 from engine.control.stage import Stage
 from engine.control.supervisor import Supervisor
+from engine.control.take_log import TakeLog
+from engine.control.underruns import UnderrunLog
 from engine.errors import HostError, InputError, NoAnswer, Problem
 from engine.host.engine_handle import EngineHandle
 from engine.host.probe import DeviceProbe
@@ -32,9 +32,11 @@ GO_S = 4.0
 KEEPER_INTERVAL_S = 0.02
 DEFAULT_RATE_HZ = 48_000
 MAX_SEEK_S = 86_400.0
-UNDERRUN_INTERVAL_S = 1.0
 DEVICE_TIMEOUT_S = 15.0
 """How long a device may take to be opened at first: beyond, its driver hangs."""
+TRIGGER_LEAD_QUANTA = 2
+"""How far ahead of what is rendered a triggered sound begins: none loses its first frames to a quantum under way."""
+
 BUILD_TIMEOUT_S = 120.0
 """How long an engine may take to build its graph: on the first run it compiles its kernels."""
 
@@ -110,17 +112,13 @@ class Show:
         self._supervisor = Supervisor(
             self._engine, DeviceProbe(), self.incidents, self._stage.rewind, self._stage.lock
         )
-        self._moves = MoveKeeper(self._engine.moves)
-        self._changes: list[dict[str, Any]] = []
-        self._end: Stopped | None = None
+        self._log = TakeLog(self._engine.moves)
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
         self._stop: tuple[int, int | None] | None = None
         self._failure: Exception | None = None
-        self.underruns: list[Underrun] = []
-        self._underruns_read = self._underruns_told = 0
-        self._underruns_told_s = -math.inf
+        self._underruns = UnderrunLog(self._engine, self.incidents)
         self.driver = ""
         self.device = ""
         self.device_latency_s = 0.0
@@ -192,6 +190,11 @@ class Show:
     def notices(self) -> list[str]:
         """One line for each of the newest 1000 incidents."""
         return [incident.text for incident in self.incidents.all]
+
+    @property
+    def underruns(self) -> list[Underrun]:
+        """Every under-run so far, as far as they are remembered."""
+        return self._underruns.all
 
     @property
     def frame(self) -> int:
@@ -272,6 +275,14 @@ class Show:
         """
         self._stage.edit(self._composed(scene))
         self._note_change("edit")
+
+    def trigger(self, track: str | int) -> None:
+        """Have the next sound of a track (its name, or its number from 1) begin at once, beside what it plays anyway.
+
+        A track with several sounds takes them in turn. Raises InputError for a track that is not there.
+        """
+        event = self._stage.trigger(track, TRIGGER_LEAD_QUANTA * self.spec.quantum_frames)
+        self._log.triggers.append(event)
 
     def pause(self) -> None:
         """Fade the sounds out and stand still; the room rings out."""
@@ -374,10 +385,10 @@ class Show:
                 self._stage.tick()
                 if self._recorder:
                     self._recorder.take()
-                    self._moves.take(self.params)
+                    self._log.take(self.params)
                 if not self._stopped.is_set():
                     self._supervisor.tick()
-                self._note_underruns()
+                self._underruns.take()
             except Exception as error:
                 # Nobody waits for this thread: whatever ends it is raised where the show is used.
                 self._failure = error
@@ -412,7 +423,7 @@ class Show:
             case Fault(node, frame, what):
                 self.incidents.report("fault", f"{spoken(node)} at frame {frame}: {what}", frame, node=node)
             case Stopped():
-                self._end = message
+                self._log.end(message)
                 self._stopped.set()
             case _:
                 pass
@@ -421,33 +432,11 @@ class Show:
         """Note an incident: a word for programs, a line for the user."""
         self.incidents.report(kind, text, self.frame)
 
-    def _note_underruns(self) -> None:
-        """Keep every under-run for the sidecar; tell of them once a second at most."""
-        # The last one may have gone on since it was read; more than the log remembers are only counted.
-        total = self._engine.statistics().underruns
-        known, self._underruns_read = self._underruns_read, total
-        if known:
-            self.underruns[-1:] = self._engine.underruns_since(known - 1)[: max(1, total - known + 1)]
-        else:
-            self.underruns += self._engine.underruns_since(0)
-        now_s = time.monotonic()
-        untold = self.underruns[self._underruns_told :]
-        if untold and now_s - self._underruns_told_s >= UNDERRUN_INTERVAL_S:
-            self._underruns_told_s = now_s
-            self._underruns_told = len(self.underruns)
-            frame = untold[0].frame
-            ms = 1e3 * sum(underrun.frames for underrun in untold) / self.spec.rate_hz
-            many = f"{len(untold)} under-runs" if len(untold) > 1 else "under-run"
-            self.incidents.report(
-                "underrun", f"{many} at frame {frame}, {ms:.1f} ms", frame, count=len(untold)
-            )
-
     def _note_change(self, what: str, **more: object) -> None:
-        self._changes.append({"frame": self.frame, "what": what, **more})
+        self._log.change(self.frame, what, **more)
 
     def _sidecar(self) -> dict[str, Any]:
-        self._moves.take(self.params)
-        end = self._end
+        self._log.take(self.params)
         return {
             "rate": self.spec.rate_hz,
             "quantum": self.spec.quantum_frames,
@@ -455,8 +444,5 @@ class Show:
             "seed": self.composition.seed,
             "underruns": [underrun._asdict() for underrun in self.underruns],
             "incidents": [incident.as_json() for incident in self.incidents.all],
-            "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
-            "changes": self._changes,
-            "moves": self._moves.moves,
-            "lost_moves": self._moves.lost,
+            **self._log.told(),
         }

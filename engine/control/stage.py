@@ -15,7 +15,7 @@ from engine.control.deck import PlayingDeck
 from engine.control.edit import Edit, plan_edit
 from engine.control.patch import Deck, stage_graph
 from engine.errors import InputError, RoomtoneError
-from engine.events import EventQueue
+from engine.events import Event, EventQueue
 from engine.messages import Built, Refused, Swapped, ToControl
 from engine.meters import MeterTable
 from engine.nodes.fader import NEVER, Fade
@@ -164,6 +164,14 @@ class Stage:
         """Set a parameter; raises ParamError."""
         with self.lock:
             self.params.set(name, value)
+
+    def trigger(self, track: str | int, lead_frames: int) -> Event:
+        """Have the next sound of a track of the newest scene begin `lead_frames` after what is rendered now.
+
+        Returns its event, on the engine's clock. Raises InputError.
+        """
+        with self.lock:
+            return self.newest.trigger(track, self._engine.frame + lead_frames)
 
     def pause(self) -> None:
         """Fade all sounds out and have all scenes stand still; tails ring out.

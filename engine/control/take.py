@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.control.moves import NamedMove, Replay
 from engine.errors import InputError, Problem
+from engine.events import Event
 from engine.scene.composition import Composition
 from engine.spec import RATES_HZ
 
@@ -38,6 +39,8 @@ class Change(_Part):
 class Take(_Part):
     """What was played: `frames` from `first_frame` on of `scene` with `seed`, and all that was moved meanwhile.
 
+    A trigger is an `engine.events.Event`, on the clock of the take.
+
     `sha256` is that of the rendered samples, float32, little-endian, interleaved.
     """
 
@@ -50,6 +53,7 @@ class Take(_Part):
     sha256: str
     fade: EndFade | None
     changes: list[Change]
+    triggers: list[Annotated[list[int | float], Field(min_length=11, max_length=11)]] = []
     moves: list[tuple[Frame, str, float]]
     lost_moves: int
 
@@ -109,7 +113,8 @@ class Take(_Part):
 
     def replay(self) -> Replay:
         """Return what makes its moves again."""
-        return Replay(NamedMove(*move) for move in self.moves)
+        events = [Event._make([*map(int, t[:7]), *map(float, t[7:10]), int(t[10])]) for t in self.triggers]
+        return Replay((NamedMove(*move) for move in self.moves), events)
 
 
 def _problems(error: ValidationError, path: Path) -> list[Problem]:

@@ -86,14 +86,16 @@ class RoomProcessor(Processor):
         if gate.open:
             self._ramp.apply(plugin.process(ins[0], self._rate_hz, reset=False), outs[0])
             return
-        send, wet = gate.apply(ins[0]), outs[0]
+        send, heard = gate.apply(ins[0]), outs[0]
         shut_after = gate.shut_after(len(send))
         if shut_after >= 0:
-            self._ramp.apply(plugin.process(send[:shut_after], self._rate_hz, reset=False), wet[:shut_after])
+            self._ramp.apply(
+                plugin.process(send[:shut_after], self._rate_hz, reset=False), heard[:shut_after]
+            )
             plugin.freeze_mode = 1.0
-            send, wet = send[shut_after:], wet[shut_after:]
+            send, heard = send[shut_after:], heard[shut_after:]
         if len(send):
-            self._ramp.apply(plugin.process(send, self._rate_hz, reset=False), wet)
+            self._ramp.apply(plugin.process(send, self._rate_hz, reset=False), heard)
 
     def reset(self) -> None:
         self._plugin.reset()

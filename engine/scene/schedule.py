@@ -64,7 +64,8 @@ def track_events(
             yield from _random(schedule, number, clips, generator, rate_hz)
 
 
-def _event(start_frame: int, track: int, clip: Clip, rate_hz: int) -> Event:
+def one_shot(start_frame: int, track: int, clip: Clip, rate_hz: int) -> Event:
+    """Return the event of a clip that sounds once, whole."""
     fade = min(ms_to_frames(EVENT_FADE_MS, rate_hz), clip.frames // 2)
     return Event(start_frame, track, clip.number, 0, clip.frames, fade, fade, clip.gain)
 
@@ -83,7 +84,7 @@ def _once(
         start = seconds_to_frames(schedule.at, rate_hz)
     else:
         start = int(place * max(0, window_frames - clip.frames))
-    return _event(start, number, clip, rate_hz)
+    return one_shot(start, number, clip, rate_hz)
 
 
 def _loop(number: int, clip: Clip, rate_hz: int) -> Iterator[Event]:
@@ -106,7 +107,7 @@ def _random(
     which = int(generator.integers(len(clips)))
     while True:
         clip = clips[which]
-        yield _event(start, number, clip, rate_hz)
+        yield one_shot(start, number, clip, rate_hz)
         gap = seconds_to_frames(generator.uniform(shortest, longest), rate_hz)
         start += clip.frames + max(1, gap)
         if len(clips) > 1:

@@ -8,35 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
+from engine.control.hands import Hands
 from engine.control.midi import messages as midi
 from engine.control.midi.clock import ClockFollower
 from engine.control.midi.controls import NRPN_MESSAGES, Control, ControlReader, Reading, encode
 from engine.control.midi.hand import Hand
-from engine.control.midi.map_schema import TRACK, Action, Binding, MidiMap
+from engine.control.midi.map_schema import TRACK, Binding, MidiMap
 from engine.errors import Problem, RoomtoneError
 from engine.params import ParamTable, Row
 
 MAX_QUEUED = 10_000
 """Presses kept between two flushes; more are refused."""
-
-
-class Target(Protocol):
-    """What is played. The mapper calls it from the thread that calls the mapper, in `flush` only."""
-
-    @property
-    def params(self) -> ParamTable:
-        """The parameters of the present scene: another table after each change of the scene."""
-
-    def set(self, name: str, value: float) -> None:
-        """Set a parameter, in natural units; `params` shows it at once. Raises ParamError if it is refused."""
-
-    def act(self, action: Action, argument: str | int | None) -> None:
-        """Do `action`. `scene` has the number of a scene, `trigger` a track's name or its number, both from 1.
-
-        Raises RoomtoneError if it cannot be done.
-        """
 
 
 class _Port:
@@ -82,7 +65,7 @@ class Mapper:
     take (no such parameter or track, out of range, an action that cannot be done), `malformed` bytes and messages.
     """
 
-    def __init__(self, maps: Sequence[MidiMap], target: Target) -> None:
+    def __init__(self, maps: Sequence[MidiMap], target: Hands) -> None:
         self.messages = 0
         self.unmapped = 0
         self.refused = 0

@@ -1,4 +1,4 @@
-"""MIDI devices of another program, over JACK, in a process that may hang or crash without the test doing so."""
+"""MIDI devices of another program, over JACK, in a process that may hang or crash without ours doing so."""
 
 import json
 import os
@@ -6,16 +6,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine.control.midi.ports import MidiPorts
-
 ANSWER_S = 20.0
-PATIENCE_S = 15.0
-POLL_S = 0.1
 
 
 class MidiDevices:
@@ -46,11 +41,11 @@ class MidiDevices:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def ask(self, verb: str, *arguments: object) -> Any:
+    def ask(self, verb: str, *arguments: object, patience_s: float = ANSWER_S) -> Any:
         """Have it do something and return its answer; a process that does not answer is killed by a timer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        timer = threading.Timer(ANSWER_S, self._process.kill)
+        timer = threading.Timer(patience_s, self._process.kill)
         timer.start()
         try:
             self._process.stdin.write(json.dumps([verb, *arguments]) + "\n")
@@ -62,70 +57,31 @@ class MidiDevices:
         return json.loads(line)
 
     def plug(self, name: str) -> None:
+        """Make a device appear."""
         self.ask("plug", name)
 
     def unplug(self, name: str) -> None:
+        """Make a device disappear."""
         self.ask("unplug", name)
 
     def send(self, name: str, *messages: bytes) -> None:
+        """Send these from a device."""
         self.ask("send", name, [list(message) for message in messages])
 
+    def turn(self, name: str, messages: list[bytes], waits_s: list[float]) -> list[float]:
+        """Send each message after its wait; return when each was sent, in monotonic seconds."""
+        patience_s = sum(waits_s) + ANSWER_S
+        lists = [list(message) for message in messages]
+        return [float(at_s) for at_s in self.ask("turn", name, lists, waits_s, patience_s=patience_s)]
+
     def flood(self, names: list[str], rate_hz: int, seconds: float) -> dict[str, dict[int, int]]:
-        """Have all devices turn controllers 0 to 9, at `rate_hz` in all; return the last values, and when it ends."""
-        values = self.ask("flood", names, rate_hz, seconds)
+        """Have all devices turn controllers 0 to 9, at `rate_hz` in all; return the last values when it ends."""
+        values = self.ask("flood", names, rate_hz, seconds, patience_s=seconds + ANSWER_S)
         return {name: {int(c): v for c, v in of.items()} for name, of in values.items()}
 
     def received(self, name: str) -> list[bytes]:
+        """Return what was sent to a device so far."""
         return [bytes(message) for message in self.ask("received", name)]
-
-
-def wait(condition: Callable[[], object]) -> None:
-    until_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
-
-
-class Log:
-    """Notes what the ports say."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[str, bytes]] = []
-        self.events: list[tuple[str, str]] = []
-        self.flushed = 0
-        self.threads: set[int] = set()
-
-    def take(self, port: str, data: bytes, at_s: float) -> None:
-        assert 0.0 <= time.monotonic() - at_s < PATIENCE_S
-        self.threads.add(threading.get_ident())
-        self.messages.append((port, data))
-
-    def flush(self) -> None:
-        self.threads.add(threading.get_ident())
-        self.flushed += 1
-
-    def note(self, what: str) -> Callable[[str], None]:
-        return lambda text: self.events.append((what, text))
-
-    def of(self, what: str) -> list[str]:
-        return [text for kind, text in self.events if kind == what]
-
-    def ports(self, name: str | None = None, *, virtual: bool = False, api: str = "jack") -> MidiPorts:
-        return MidiPorts(
-            self.take,
-            self.flush,
-            name=name,
-            virtual=virtual,
-            api=api,
-            poll_s=POLL_S,
-            on_appeared=self.note("appeared"),
-            on_gone=self.note("gone"),
-            on_notice=self.note("notice"),
-        )
-
-
-def numbered(count: int) -> list[bytes]:
-    return [bytes((0xB0 | n % 16, n // 128 % 128, n % 128)) for n in range(count)]
 
 
 class _Devices:
@@ -158,6 +114,14 @@ class _Devices:
     def send(self, name: str, messages: list[list[int]]) -> None:
         for message in messages:
             self._devices[name][0].send_message(message)
+
+    def turn(self, name: str, messages: list[list[int]], waits_s: list[float]) -> list[float]:
+        sent_s = []
+        for message, wait_s in zip(messages, waits_s, strict=True):
+            time.sleep(wait_s)
+            sent_s.append(time.monotonic())
+            self._devices[name][0].send_message(message)
+        return sent_s
 
     def received(self, name: str) -> list[list[int]]:
         return self._devices[name][2]

@@ -1,0 +1,42 @@
+"""What a recording's sidecar tells beside how it went: all that was done, so that the take can be rendered again."""
+
+from typing import Any
+
+from engine.control.moves import MoveKeeper
+from engine.events import Event
+from engine.messages import Stopped
+from engine.moves import MoveLog
+from engine.params import ParamTable
+
+
+class TakeLog:
+    """Moves of parameters, triggers, other changes and the end of a show, as they come. See `engine.control.take`."""
+
+    def __init__(self, moves: MoveLog) -> None:
+        self._moves = MoveKeeper(moves)
+        self._changes: list[dict[str, Any]] = []
+        self._end: Stopped | None = None
+        self.triggers: list[Event] = []
+
+    def take(self, params: ParamTable) -> None:
+        """Read what has moved since the last call, which must be within seconds."""
+        self._moves.take(params)
+
+    def change(self, frame: int, what: str, **more: object) -> None:
+        """Note something that no render of a take can do again, at about `frame`."""
+        self._changes.append({"frame": frame, "what": what, **more})
+
+    def end(self, message: Stopped) -> None:
+        """Note how it ended."""
+        self._end = message
+
+    def told(self) -> dict[str, Any]:
+        """Return it as the sidecar has it."""
+        end = self._end
+        return {
+            "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
+            "changes": self._changes,
+            "triggers": self.triggers,
+            "moves": self._moves.moves,
+            "lost_moves": self._moves.lost,
+        }

@@ -1,0 +1,276 @@
+"""MIDI to sound on real parts: a device of another program turns the room over JACK, and JACK's output is captured."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+from numpy.typing import NDArray
+
+from benchmarks.jack_server import JackServer
+from benchmarks.knob import Captured
+from benchmarks.midi_device import MidiDevices
+from dsp.freeverb import room_size_to_rt60_s, rt60_s, rt60_to_room_size
+from engine.control.bounce import bounce
+from engine.control.midi.surface import MidiSurface
+from engine.control.performer import Performer
+from engine.control.show import Show
+from engine.control.take import Take
+from engine.scene.composition import Composition, compose
+from engine.scene.load import load_scene
+from tests.command import COMMAND, run
+from tests.scenes import small
+
+RATE_HZ = 48_000
+MAP = """
+title: Test
+source: this test
+bindings:
+  - {cc: 91, parameter: room.wet_level, takeover: jump}
+  - {cc: 93, parameter: room.damping, takeover: jump}
+  - {cc: 1, parameter: "trim.{track}.level_db", track: 2, range: [-90, -30], takeover: jump}
+  - {notes: [36, 99], channel: 10, action: trigger}
+  - {note: 20, action: toggle}
+"""
+CLICK_SCENE = """
+title: Clicks
+seed: 1
+duration: 10
+room_detected: true
+room_size: 0.55
+damping: 0.0
+wet_level: 0.2
+atmo: {sound: quiet.wav, level_db: -60}
+objects:
+  - {label: click, sound: click.wav, importance: 0.5, gain_db: -20, schedule: {kind: once, at: 86000}}
+"""
+TONE_SCENE = """
+title: Tone
+seed: 1
+duration: 10
+room_detected: true
+room_size: 0.4
+damping: 0.5
+wet_level: 0.5
+atmo: {sound: tone.wav, level_db: -24}
+objects: []
+"""
+
+
+def composed(folder: Path, text: str) -> Composition:
+    rng = np.random.default_rng(5)
+    n = np.arange(4 * RATE_HZ)
+    burst = rng.normal(size=960) * np.exp(-np.arange(960) / 200)
+    soundfile.write(folder / "click.wav", 0.3 * burst / np.abs(burst).max(), RATE_HZ, "FLOAT")
+    soundfile.write(folder / "quiet.wav", 0.1 * np.sin(2 * np.pi * 50 / RATE_HZ * n), RATE_HZ, "FLOAT")
+    # 110 periods a second: a loop of it crosses into itself in phase
+    soundfile.write(folder / "tone.wav", 0.3 * np.sin(2 * np.pi * 110 / RATE_HZ * n), RATE_HZ, "FLOAT")
+    (folder / "scene.yaml").write_text(text)
+    return compose(load_scene(folder / "scene.yaml"), rate_hz=RATE_HZ)
+
+
+@contextmanager
+def played(
+    folder: Path, composition: Composition, devices: MidiDevices
+) -> Iterator[tuple[Show, Captured, MidiSurface]]:
+    (folder / "map.yaml").write_text(MAP)
+    devices.plug("knobs")
+    show = Show(
+        composition,
+        driver="portaudio",
+        safety_quanta=8,
+        input_channels=2,
+        record=folder / "take.wav",
+        log=None,
+    )
+    surface = MidiSurface(
+        Performer(show),
+        lambda text: None,
+        maps=[folder / "map.yaml"],
+        name="knobs",
+        api="jack",
+        poll_s=0.1,
+    )
+    with Captured(show) as captured, surface:
+        captured.begin()
+        yield show, captured, surface
+
+
+@pytest.fixture
+def devices(steady_jack_server: JackServer) -> Iterator[MidiDevices]:
+    with MidiDevices() as devices:
+        yield devices
+
+
+def cc(number: int, value: int, channel: int = 1) -> bytes:
+    return bytes([0xB0 | channel - 1, number, value])
+
+
+def note(number: int, channel: int = 10) -> bytes:
+    return bytes([0x90 | channel - 1, number, 100])
+
+
+def band(x: NDArray[np.float64], low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    spectrum = np.fft.rfft(x)
+    hz = np.fft.rfftfreq(len(x), 1 / RATE_HZ)
+    spectrum[(hz < low_hz) | (hz > high_hz)] = 0.0
+    return np.asarray(np.fft.irfft(spectrum, len(x)))
+
+
+def decay_s(tail: NDArray[np.float64], centre_hz: float) -> float:
+    """T30 of an octave by Schroeder's integral (ISO 3382-1, 5.3.3)."""
+    edges_hz = centre_hz / np.sqrt(2), centre_hz * np.sqrt(2)
+    octave = scipy.signal.butter(4, edges_hz, "bandpass", fs=RATE_HZ, output="sos")
+    energy = np.cumsum(scipy.signal.sosfilt(octave, tail)[::-1] ** 2)[::-1]
+    fall_db = 10 * np.log10(energy / energy[0])
+    first, last = int(np.argmax(fall_db < -5)), int(np.argmax(fall_db < -35))
+    assert last > first > 0
+    slope = np.polyfit(np.arange(first, last) / RATE_HZ, fall_db[first:last], 1)[0]
+    return float(-60.0 / slope)
+
+
+@pytest.mark.live
+def test_wet_and_damping_change_the_captured_sound_otherwise_than_the_room_says(
+    devices: MidiDevices, tmp_path: Path
+) -> None:
+    """The tail of a struck note: its level by 20 log wet within 0.5 dB, its decay by the formula within 8 %."""
+    composition = composed(tmp_path, CLICK_SCENE)
+    settings = [(25, 0), (100, 0), (100, 64)]
+    struck = []
+    with played(tmp_path, composition, devices) as (show, captured, surface):
+        show.wait(0.5)
+        for wet, damping in settings:
+            devices.send("knobs", cc(91, wet), cc(93, damping))
+            show.wait(0.3)
+            devices.send("knobs", note(37))
+            show.wait(2.7)
+            struck.append(show._log.triggers[-1].start_frame)
+        heard = captured.stop()
+        assert surface.counters()["malformed"] == surface.counters()["refused"] == 0
+    rendered = bounce(composition, take=Take.read(tmp_path / "take.wav.json")).samples
+    assert rendered is not None
+    begin = captured.first_frame
+    assert np.array_equal(rendered[begin : begin + len(heard)], heard)
+    tails = []
+    for frame in struck:
+        at = frame - begin + 4800
+        tails.append(heard[at : at + 2 * RATE_HZ, 0].astype(np.float64))
+    levels_db = [10 * np.log10(np.sum(band(tail, 400, 8000) ** 2)) for tail in tails]
+    assert levels_db[1] - levels_db[0] == pytest.approx(20 * np.log10(100 / 25), abs=0.5)
+    knob = rt60_to_room_size(room_size_to_rt60_s(0.55), RATE_HZ)
+    for tail, softness, octaves_hz in (
+        (tails[1], 0.0, (1000.0, 4000.0)),
+        (tails[2], 64 / 127, (1000.0, 2000.0)),
+    ):
+        for centre_hz in octaves_hz:
+            said_s = rt60_s(knob, softness, centre_hz, RATE_HZ)
+            assert decay_s(tail, centre_hz) == pytest.approx(said_s, rel=0.08)
+
+
+@pytest.mark.live
+def test_a_knob_that_is_turned_steps(devices: MidiDevices, tmp_path: Path) -> None:
+    """A tone of 110 Hz, both knobs swept and thrown from end to end: nothing above 6 kHz passes -60 dBFS."""
+    composition = composed(tmp_path, TONE_SCENE)
+    with played(tmp_path, composition, devices) as (show, captured, _):
+        show.wait(0.7)
+        begin = show.frame - captured.first_frame
+        for at in [*range(0, 128, 2), 0, 127, 0, 127, 64]:
+            devices.send("knobs", cc(91, at), cc(93, 127 - at))
+            show.wait(0.015)
+        show.wait(0.3)
+        heard = captured.stop()[begin - 1024 :, 0].astype(np.float64)
+    assert np.abs(heard).max() > 0.02
+    fade = np.minimum(1.0, np.minimum(np.arange(len(heard)), np.arange(len(heard))[::-1]) / 4800)
+    assert 20 * np.log10(np.abs(band(heard * fade, 6000, 24_000)).max()) < -60.0
+
+
+@pytest.mark.live
+def test_play_takes_midi_and_its_take_is_rendered_again(devices: MidiDevices, tmp_path: Path) -> None:
+    composed(tmp_path, TONE_SCENE)
+    (tmp_path / "map.yaml").write_text(MAP)
+    devices.plug("pad")
+    playing = subprocess.Popen(
+        [
+            *(*COMMAND, "play", "scene.yaml", "--midi", "pad", "--midi-map", "map.yaml"),
+            *("--record", "take.wav", "--json", "--duration", "6"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for value in range(10_000):
+            if playing.poll() is not None:
+                break
+            devices.send("pad", cc(91, value % 128))
+            time.sleep(0.02)
+        told, errors = playing.communicate(timeout=60)
+    finally:
+        playing.kill()
+    assert playing.returncode == 0, errors
+    report = json.loads(told)
+    assert report["midi"]["messages"] > 50
+    assert report["midi"]["malformed"] == report["midi"]["refused"] == 0
+    moves = json.loads((tmp_path / "take.wav.json").read_text())["moves"]
+    values = [value for _, name, value in moves if name == "room.wet_level"]
+    assert len(values) > 50
+    assert all(round(127 * value) == pytest.approx(127 * value, abs=0.51) for value in values)
+    again = run("render", "scene.yaml", "--moves", "take.wav.json", "-o", "again.wav", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["same_as_take"] is True
+
+
+@pytest.mark.live
+def test_learning_moves_the_sound_or_is_lost(
+    devices: MidiDevices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits nothing else moves; then the knob turns the parameter, also in the next show."""
+    monkeypatch.setenv("ROOMTONE_CONFIG", str(tmp_path / "config"))
+    with played(tmp_path, small(), devices) as (show, _, surface):
+        before = show.get("room.wet_level")
+        surface.learn("room.width")
+        show.wait(0.3)
+        assert surface.learning == "room.width"
+        for value in range(0, 128, 4):
+            devices.send("knobs", cc(91, value), cc(22, value))
+            devices.send("knobs", cc(22, value + 2))
+            show.wait(0.02)
+        for _ in range(100):
+            if not surface.learning:
+                break
+            show.wait(0.05)
+        assert not surface.learning
+        assert show.get("room.wet_level") == before
+        for value in (0, 127, 64):
+            devices.send("knobs", cc(22, value))
+            show.wait(0.1)
+        assert show.get("room.width") == pytest.approx(64 / 127, abs=0.01)
+    assert "room.width" in (tmp_path / "config" / "midi" / "learned.yaml").read_text()
+
+
+@pytest.mark.live
+def test_a_port_that_is_not_there_or_a_map_is_not_told_by_name(devices: MidiDevices, tmp_path: Path) -> None:
+    devices.plug("pad")
+    for asked, told in (
+        (("--midi", "theremin"), "there is no MIDI input 'theremin'; there is: pad:out"),
+        (("--midi", "kitchen"), "a scene goes before --midi, as in `roomtone play kitchen --midi`"),
+    ):
+        done = run("play", *asked, "--driver", "null", "--duration", "1", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert told in done.stderr
+    (tmp_path / "bad.yaml").write_text(
+        "title: Bad\nsource: none\nbindings:\n  - {cc: 200, parameter: room.width}\n"
+    )
+    done = run("play", "--midi", "--midi-map", "bad.yaml", "--driver", "null", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "bad.yaml:4: bindings[0].cc" in done.stderr
+    done = run("play", "--midi-map", "bad.yaml", "--driver", "null", cwd=tmp_path)
+    assert (done.returncode, "give --midi as well" in done.stderr) == (2, True)
