@@ -169,16 +169,18 @@ def kernel(signature: str) -> Callable[[F], F]:
         if numba.config.DISABLE_JIT:
             return func
         name = f"{func.__module__}.{func.__name__}"
+        # What was typed in has no file whose changes numba could watch.
+        cached = _cached and os.path.isfile(func.__code__.co_filename)
         if _listener:
             _listener(name, False)
         try:
-            compiled = _compile(func, signature, _cached)
+            compiled = _compile(func, signature, cached)
         except (numba.errors.NumbaError, SyntaxError, TypeError):
             raise
         except Exception as error:  # an unreadable cache raises whatever its damaged bytes happen to mean
             if _was_interrupt(error):
                 raise KeyboardInterrupt from error
-            if not _cached:
+            if not cached:
                 raise
             compiled = _compile_again(func, signature)
         if _listener:

@@ -1,7 +1,9 @@
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,22 @@ from benchmarks.jack_server import JackServer
 # No deadline, because shared machines stall; the same examples in every run, because a red test must mean a change.
 settings.register_profile("roomtone", deadline=None, derandomize=True)
 settings.load_profile("roomtone")
+
+
+REAL_TIME = re.compile(
+    r"\b(Show|EngineHandle|Session|Segment|JackServer|MidiPorts|segments)\b|\"(play|check|live)\""
+)
+"""What a file has in it that starts engines or servers, or looks at what they leave in shared memory."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, keep a file's tests on one, and all that play in real time one after the other."""
+    groups: dict[Path, str] = {}
+    for item in items:
+        if item.path not in groups:
+            plays = REAL_TIME.search(item.path.read_text("utf-8"))
+            groups[item.path] = "real time" if plays else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
