@@ -43,7 +43,6 @@ class MidiDevices:
 
     def ask(self, verb: str, *arguments: object, patience_s: float = ANSWER_S) -> Any:
         """Have it do something and return its answer; a process that does not answer is killed by a timer."""
-
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         timer = threading.Timer(patience_s, self._process.kill)

@@ -14,7 +14,9 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.control.midi.apis import NUMBERS, Api, choose_api
@@ -32,6 +34,9 @@ WATCH_S = 0.02
 
 LEAVE_S = 1.5
 """How long the ports may take to be closed before the process ends without."""
+
+BATCH_S = 0.001
+"""How long messages are gathered after some were passed on: of a flood each costs less then, and none waits longer."""
 
 LOG_BYTES = 1 << 16
 """What the libraries may write to standard error before it is forgotten."""
@@ -73,6 +78,8 @@ class PortKeeper:
         self._outputs: list[str] = []
         self._open: dict[str, tuple[str, Any]] = {}
         self._sending: dict[str, tuple[str, Any]] = {}
+        self._troubles: dict[str, str] = {}
+        self._mute: set[str] = set()
         self._told: object = None
         self._unsent = 0
 
@@ -114,7 +121,10 @@ class PortKeeper:
         if self._lookers is None and not self._begin():
             return
         assert self._lookers is not None
+        before = self._outputs
         self._inputs, self._outputs = (looker.get_ports() for looker in self._lookers)
+        if self._outputs != before:
+            self._mute.clear()
         self._labels = labels(self._inputs, self._labels)
         named = {label: name for name, label in self._labels.items()}
         meant = [] if self._wish.virtual and self._wish.name is None else matching(self._wish.name, named)
@@ -127,10 +137,13 @@ class PortKeeper:
             if label != VIRTUAL and (name not in self._outputs or not self._is_connected(name)):
                 del self._sending[label]
                 handle.delete()
+        self._troubles = {
+            label: what for label, what in self._troubles.items() if label in named or not label
+        }
         self._tell(("ports", self._api, tuple(named), tuple(self._outputs), tuple(meant)))
         for label in meant:
             if label not in self._open:
-                self._notice_trouble(lambda label=label: self._open_input(label, named[label]), label)
+                self._notice_trouble(partial(self._open_input, label, named[label]), label)
 
     def _begin(self) -> bool:
         """Find the system's MIDI; say why if there is none."""
@@ -194,20 +207,25 @@ class PortKeeper:
         self._backlog.tell(("gone", label))
 
     def _send(self, label: str, data: bytes) -> None:
+        if label not in self._sending and label not in self._mute:
+            self._notice_trouble(partial(self._open_output, label), label)
         try:
-            if label not in self._sending:
-                name = self._open[label][0]
-                output = output_of(name, self._inputs, self._outputs)
-                if output is None:
-                    raise KeyError(label)
-                sender = self._rtmidi.MidiOut(NUMBERS[self._api or "auto"], name=CLIENT)
-                if not _open_by_name(sender, output):
-                    sender.delete()
-                    raise KeyError(label)
-                self._sending[label] = (output, sender)
             self._sending[label][1].send_message(data)
-        except Exception:
+        except Exception:  # KeyError where there is no output, else the library's
             self._unsent += 1
+
+    def _open_output(self, label: str) -> None:
+        """Open the output of the device whose input is `label`; without one it is mute until outputs change."""
+        self._mute.add(label)
+        output = output_of(self._open[label][0], self._inputs, self._outputs) if label in self._open else None
+        if output is None:
+            return
+        sender = self._rtmidi.MidiOut(NUMBERS[self._api or "auto"], name=CLIENT)
+        if _open_by_name(sender, output):
+            self._sending[label] = (output, sender)
+            self._mute.discard(label)
+        else:
+            sender.delete()
 
     # telling ------------------------------------------------------------------------------------------------------
 
@@ -217,12 +235,15 @@ class PortKeeper:
             self._told = news
             self._backlog.tell(news)
 
-    def _notice_trouble(self, what: Any, label: str = "") -> None:
+    def _notice_trouble(self, what: Callable[[], object], label: str = "") -> None:
+        """Do `what`; tell what it raises, of each port once."""
         try:
             what()
         except Exception as error:
-            where = f"{label}: " if label else ""
-            self._backlog.tell(("notice", f"MIDI: {where}{_sentence(error)}"))
+            text = f"MIDI: {label + ': ' if label else ''}{_sentence(error)}"
+            if self._troubles.get(label) != text:
+                self._troubles[label] = text
+                self._backlog.tell(("notice", text))
 
 
 def _open_by_name(handle: Any, name: str) -> bool:
@@ -282,6 +303,7 @@ def _write_backlog(backlog: Backlog, ended: threading.Event) -> None:
             parts = backlog.take(0.1)
             if parts:
                 write_all(1, framed(pickle.dumps(parts, pickle.HIGHEST_PROTOCOL)))
+                time.sleep(BATCH_S)
             elif last:
                 return
 
