@@ -46,6 +46,7 @@ SHORTEST_S, LONGEST_S = 0.03, 0.06
 """Between two moves: longer than what is measured, and no multiple of anything."""
 WATCH_S = 0.0002
 SETTLE_S = 0.5
+LISTEN_S = 0.005
 LOW, HIGH = 30, 100
 PROVED = 5
 """Moves whose first changed sample is found by rendering without them."""
@@ -212,7 +213,7 @@ class Captured:
         return np.concatenate(self._pieces)[:, :2]
 
     def _listen(self) -> None:
-        while not self._leaving.wait(0.02):
+        while not self._leaving.wait(LISTEN_S):
             self._pieces.append(self._tap.read())
         self._pieces.append(self._tap.read())
 

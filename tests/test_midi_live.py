@@ -239,10 +239,8 @@ def test_learning_moves_the_sound_or_is_lost(
         surface.learn("room.width")
         show.wait(0.3)
         assert surface.learning == "room.width"
-        for value in range(0, 128, 4):
-            devices.send("knobs", cc(91, value), cc(22, value))
-            devices.send("knobs", cc(22, value + 2))
-            show.wait(0.02)
+        turned = [cc(*move) for value in range(0, 120, 4) for move in ((91, value // 2), (22, value))]
+        devices.send("knobs", *turned)
         for _ in range(100):
             if not surface.learning:
                 break

@@ -128,6 +128,7 @@ class MidiSurface:
         except InputError as error:
             self._tell(str(error))
             return
+        self._tell(f"move the control for {parameter}")
         self._learning = parameter
         self._armed_until_s = now_s + LEARN_S
 
