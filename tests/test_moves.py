@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from dsp.moves import take_params
 from engine.control.bounce import bounce
-from engine.control.moves import MoveKeeper, NamedMove, Replay
+from engine.control.deck import PlayingDeck
+from engine.control.moves import MoveKeeper
 from engine.control.offline import OfflineEngine
-from engine.control.patch import default_graph
+from engine.control.patch import Deck, default_graph
 from engine.control.show import Show
 from engine.control.take import Take
 from engine.errors import InputError
+from engine.events import EventQueue
 from engine.moves import MOVES_CAPACITY, MoveLog
 from engine.params import Param, ParamTable
 from engine.slots import SLOT_CAPACITY
@@ -25,6 +27,22 @@ from engine.spec import StreamSpec
 from tests.command import TINY, run
 from tests.scenes import small
 
+SIDECAR: dict[str, Any] = {
+    "recording": "take.wav",
+    "frames": 256,
+    "first_frame": 0,
+    "sha256": "0" * 64,
+    "rate": 48_000,
+    "quantum": 128,
+    "scene": "Small",
+    "seed": 3,
+    "underruns": [],
+    "incidents": [],
+    "fade": None,
+    "changes": [],
+    "moves": [[128, "room.wet_level", 0.5]],
+    "lost_moves": 0,
+}
 SPEC = StreamSpec(48_000, 64)
 
 
@@ -115,12 +133,12 @@ def test_what_a_scene_begins_with_is_a_move() -> None:
 
 def test_a_replay_is_early_late_or_out_of_order() -> None:
     params = table()
-    replay = Replay(
-        [NamedMove(256, "room.wet", 0.9), NamedMove(0, "room.wet", 0.1), NamedMove(128, "room.size", 1.0)]
-    )
+    moves = [(256, "room.wet", 0.9), (0, "room.wet", 0.1), (128, "room.size", 1.0)]
+    replay = Take.model_validate({**SIDECAR, "moves": moves}, strict=False).replay()
     seen = []
+    deck = PlayingDeck(Deck(small()), (), EventQueue(), 1)
     for frame in range(0, 384, 64):
-        replay.play(params, lambda event: None, frame, 64)
+        replay.play(params, deck, frame)
         seen.append((params.get("room.wet"), params.get("room.size")))
     assert seen == [(0.1, 0.0)] * 2 + [(0.1, 1.0)] * 2 + [(0.9, 1.0)] * 2
 
@@ -171,24 +189,6 @@ def test_a_take_on_a_device_is_rendered_otherwise(jack_server: object, tmp_path:
     assert take.fade is not None
     assert take.fade.frames == 1440
     assert bounce(small(), take=take).sha256 == take.sha256
-
-
-SIDECAR: dict[str, Any] = {
-    "recording": "take.wav",
-    "frames": 256,
-    "first_frame": 0,
-    "sha256": "0" * 64,
-    "rate": 48_000,
-    "quantum": 128,
-    "scene": "Small",
-    "seed": 3,
-    "underruns": [],
-    "incidents": [],
-    "fade": None,
-    "changes": [],
-    "moves": [[128, "room.wet_level", 0.5]],
-    "lost_moves": 0,
-}
 
 
 def written(path: Path, **changed: Any) -> Path:
@@ -250,18 +250,52 @@ def test_a_take_is_rendered_where_its_moves_do_not_fit(tmp_path: Path) -> None:
         bounce(small(), take=take, quantum_frames=96)
 
 
-def test_a_recording_tells_what_else_was_done(tmp_path: Path) -> None:
+def test_a_take_with_transport_and_triggers_is_rendered_otherwise(tmp_path: Path) -> None:
+    """Pauses, seeks while it stands and while it runs, triggers in all of them, and moves: the same SHA-256."""
     path = tmp_path / "take.wav"
-    with Show(small(), driver="null", record=path, log=None) as show:
+    show = Show(small(), driver="null", record=path, log=None)
+    with show:
+        show.wait(0.4)
+        show.trigger("bell")
+        show.pause()
+        show.trigger("car")
+        show.wait(0.2)
+        show.seek(72_000)
+        show.set("room.wet_level", 0.9)
+        show.trigger("bird")
         show.wait(0.1)
+        show.play()
+        show.wait(0.3)
+        show.seek(24_000)
+        show.seek(36_000)
+        show.trigger("bird")
+        show.wait(0.3)
         show.pause()
         show.play()
-        show.seek(24_000)
+        show.pause()
+        show.wait(0.2)
+        show.play()
+        show.wait(0.3)
+    take = take_of(show, path)
+    assert [change.what for change in take.changes].count("trigger") == 4
+    assert len(take.changes) == 13
+    rendered = bounce(small(), take=take)
+    assert rendered.sha256 == take.sha256
+    assert sum(len(track["events"]) for track in rendered.report()["tracks"]) > 4
+    fewer = take.model_copy(update={"changes": take.changes[:-1]})
+    assert bounce(small(), take=fewer).sha256 != take.sha256
+
+
+def test_what_cannot_be_done_again_is_not_told(tmp_path: Path) -> None:
+    with Show(small(), driver="null", record=tmp_path / "take.wav", log=None) as show:
         show.wait(0.1)
+        show.go(small(seed=4), 0.1)
+        show.wait(0.2)
+        show.edit(small(seed=4, extra="  - {label: door}\n"))
+        show.wait(0.3)
     told = json.loads((tmp_path / "take.wav.json").read_text())
-    assert [change["what"] for change in told["changes"]] == ["pause", "play", "seek"]
-    assert told["changes"][2]["to_frame"] == 24_000
-    with pytest.raises(InputError, match="has a 'pause'"):
+    assert [change["what"] for change in told["changes"]] == ["go", "edit"]
+    with pytest.raises(InputError, match="has a 'go'"):
         Take.read(tmp_path / "take.wav.json")
 
 
@@ -312,9 +346,9 @@ def test_triggered_sounds_are_lost_late_or_rendered_otherwise(tmp_path: Path) ->
                 show.trigger(wrong)
         assert show.meters.read("tracks", "late")[0] == 0
     take = take_of(show, path)
-    assert len(take.triggers) == 8
+    assert len(take.changes) == 8
     assert bounce(small(), take=take).sha256 == take.sha256
-    assert bounce(small(), take=take.model_copy(update={"triggers": take.triggers[1:]})).sha256 != take.sha256
+    assert bounce(small(), take=take.model_copy(update={"changes": take.changes[1:]})).sha256 != take.sha256
 
 
 def test_a_track_with_several_sounds_repeats_one(tmp_path: Path) -> None:

@@ -140,7 +140,6 @@ def bounce(
         if stems is not None and taps is not None:
             sink.stems = stack.enter_context(StemWriters(stems, composition, taps, spec.rate_hz))
         done = 0
-        endless = endless or take is not None
         replay = take.replay() if take is not None else None
         for block in engine.play(composition, frames, endless=endless, replay=replay, progress=progress):
             done += len(block)

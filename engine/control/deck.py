@@ -15,19 +15,26 @@ CUT_FADE_MS = 20.0
 
 
 class PlayingDeck:
-    """A deck with its feeder. The scene's frame 0 is the engine's frame `offset_frame`, unless it is paused.
+    """A deck with its feeder, which keeps a log if it is told to.
 
-    `paused_at` is the scene's frame at which it stands, None while it runs; before `begin` it stands at 0. `resting`
-    are the numbers of tracks that an edit takes away or has not brought yet.
+    The scene's frame 0 is the engine's frame `offset_frame`, unless it is paused. `paused_at` is the scene's frame at
+    which it stands, None while it runs; before `begin` it stands at 0. `resting` are the numbers of tracks that an edit
+    takes away or has not brought yet.
     """
 
     def __init__(
-        self, deck: Deck, clip_numbers: tuple[int, ...], queue: EventQueue, fade_frames: int
+        self,
+        deck: Deck,
+        clip_numbers: tuple[int, ...],
+        queue: EventQueue,
+        fade_frames: int,
+        *,
+        keep_log: bool = False,
     ) -> None:
         self.deck = deck
         self.clip_numbers = clip_numbers
         self.fade_frames = fade_frames
-        self.feeder = Feeder(queue, deck.composition.rate_hz)
+        self.feeder = Feeder(queue, deck.composition.rate_hz, keep_log=keep_log)
         self.begun = False
         self.offset_frame = 0
         self.paused_at: int | None = 0
@@ -56,6 +63,18 @@ class PlayingDeck:
         pairs = zip(self.composition.tracks, self.deck.track_numbers, strict=True)
         streams = self.streams([(t, number) for t, number in pairs if number not in self.resting])
         self.feeder.seek(streams, self.offset_frame, at_frame, self.cut_frames)
+
+    def go_on(self, at_frame: int) -> None:
+        """Go on after `pause` at the engine's `at_frame`, from the frame at which it stands."""
+        if self.begun and self.paused_at is not None:
+            self.seek(self.paused_at, at_frame)
+
+    def move_to(self, position_frames: int, at_frame: int) -> None:
+        """Have the scene go on at its frame `position_frames` from the engine's `at_frame` on; or stand there."""
+        if self.paused_at is None:
+            self.seek(position_frames, at_frame)
+        else:
+            self.paused_at = position_frames
 
     def pause(self, at_frame: int) -> None:
         """Fade all sounds out from `at_frame` on, and stand still there."""

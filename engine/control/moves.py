@@ -1,10 +1,7 @@
-"""Moves of parameters by name: kept while a show plays, and made again at the same frames in a render."""
+"""Moves of parameters by name, kept while a show plays."""
 
-from collections import deque
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from engine.events import Event
 from engine.moves import MoveLog
 from engine.params import ParamTable
 
@@ -48,24 +45,3 @@ class MoveKeeper:
             if name is not None and self._values[name] != value:
                 self._values[name] = value
                 self.moves.append(NamedMove(frame, name, value))
-
-
-class Replay:
-    """Makes moves again, and triggers: `play` does what was done until a frame, to be called before each quantum."""
-
-    def __init__(self, moves: Iterable[NamedMove], triggers: Iterable[Event] = ()) -> None:
-        self._moves = deque(sorted(moves, key=lambda move: move.frame))
-        self._triggers = deque(sorted(triggers, key=lambda event: event.start_frame))
-
-    def play(
-        self, params: ParamTable, trigger: Callable[[Event], None], frame: int, quantum_frames: int
-    ) -> None:
-        """Set every parameter that moved at `frame` or before, and trigger what begins in this quantum.
-
-        Raises ParamError.
-        """
-        while self._moves and self._moves[0].frame <= frame:
-            move = self._moves.popleft()
-            params.set(move.name, move.value)
-        while self._triggers and self._triggers[0].start_frame < frame + quantum_frames:
-            trigger(self._triggers.popleft())

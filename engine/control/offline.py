@@ -7,9 +7,11 @@ import numpy as np
 
 from dsp.denormals import denormals_flushed
 from dsp.units import seconds_to_frames
+from engine.control.deck import PlayingDeck
 from engine.control.feeder import Feeder
 from engine.control.local_engine import LocalEngine
-from engine.control.moves import Replay
+from engine.control.patch import Deck
+from engine.control.take import Replay
 from engine.errors import GraphError, InputError, Problem
 from engine.events import Event
 from engine.messages import Fault, Refused
@@ -88,20 +90,27 @@ class OfflineEngine:
     ) -> Iterator[Block]:
         """Render `frames` of `composition` and yield them, a quantum or what is left of one at a time.
 
-        Parameters move as `replay` has them. A block is overwritten by the next. What was played is then in `log`, what
-        failed in `faults`.
+        With a `replay` it is the endless form, and what was done then is done again. A block is overwritten by the
+        next. What was played is then in `log`, what failed in `faults`.
         """
         spec = self._spec
-        feeder = Feeder.of(
-            composition.streams(None if endless else frames), self.events, spec.rate_hz, keep_log=True
-        )
+        deck: PlayingDeck | None = None
+        if replay is None:
+            feeder = Feeder.of(
+                composition.streams(None if endless else frames), self.events, spec.rate_hz, keep_log=True
+            )
+        else:
+            numbers = tuple(range(len(composition.materials)))
+            deck = PlayingDeck(Deck(composition), numbers, self.events, 1, keep_log=True)
+            deck.begin(0)
+            feeder = deck.feeder
         self.log = feeder.log
         block = np.zeros((spec.quantum_frames, 2), np.float32)
         with denormals_flushed():
             for frame in range(0, frames, spec.quantum_frames):
                 feeder.feed(frame)
-                if replay is not None:
-                    replay.play(self.params, feeder.trigger, frame, spec.quantum_frames)
+                if replay is not None and deck is not None:
+                    replay.play(self.params, deck, frame)
                 self.renderer.render(block)
                 self.faults.take(self.renderer.faults)
                 heard = min(spec.quantum_frames, frames - frame)

@@ -281,26 +281,27 @@ class Show:
 
         A track with several sounds takes them in turn. Raises InputError for a track that is not there.
         """
-        event = self._stage.trigger(track, TRIGGER_LEAD_QUANTA * self.spec.quantum_frames)
-        self._log.triggers.append(event)
+        with self._stage.lock:
+            event = self._stage.trigger(track, TRIGGER_LEAD_QUANTA * self.spec.quantum_frames)
+            self._note_change("trigger", event=event)
 
     def pause(self) -> None:
         """Fade the sounds out and stand still; the room rings out."""
-        self._stage.pause()
-        self._note_change("pause")
+        with self._stage.lock:
+            self._note_change("pause", at_frame=self._stage.pause())
 
     def play(self) -> None:
         """Go on after `pause`."""
-        self._stage.play()
-        self._note_change("play")
+        with self._stage.lock:
+            self._note_change("play", at_frame=self._stage.play())
 
     def seek(self, frame: int) -> None:
         """Go on, or stand, at `frame` of the scene, within a day."""
         last = round(MAX_SEEK_S * self.spec.rate_hz)
         if not 0 <= frame <= last:
             raise InputError(Problem(f"frame {frame}", f"0 to {last}, a day", "frame"))
-        self._stage.seek(frame)
-        self._note_change("seek", to_frame=frame)
+        with self._stage.lock:
+            self._note_change("seek", to_frame=frame, at_frame=self._stage.seek(frame))
 
     def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
         """Fade out for good, at once or from the engine's `at_frame` on; does not wait."""

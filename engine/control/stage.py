@@ -173,8 +173,8 @@ class Stage:
         with self.lock:
             return self.newest.trigger(track, self._engine.frame + lead_frames)
 
-    def pause(self) -> None:
-        """Fade all sounds out and have all scenes stand still; tails ring out.
+    def pause(self) -> int:
+        """Fade all sounds out and have all scenes stand still; tails ring out. Returns the engine's frame of that.
 
         A scene that comes meanwhile stands at its beginning.
         """
@@ -183,25 +183,25 @@ class Stage:
             at_frame = self._soon()
             for playing in self._decks:
                 playing.pause(at_frame)
+            return at_frame
 
-    def play(self) -> None:
-        """Go on from where `pause` stopped."""
+    def play(self) -> int:
+        """Go on from where `pause` stopped; returns the engine's frame of that."""
         with self.lock:
             self._paused = False
+            at_frame = self._soon()
             for playing in self._decks:
-                if playing.begun and playing.paused_at is not None:
-                    playing.seek(playing.paused_at, self._soon())
+                playing.go_on(at_frame)
             self.feed()
+            return at_frame
 
-    def seek(self, position_frames: int) -> None:
-        """Have the newest scene go on, or stand, at its frame `position_frames`."""
+    def seek(self, position_frames: int) -> int:
+        """Have the newest scene go on, or stand, at its frame `position_frames`; returns the engine's frame of that."""
         with self.lock:
-            playing = self.newest
-            if playing.paused_at is None:
-                playing.seek(position_frames, self._soon())
-                self.feed()
-            else:
-                playing.paused_at = position_frames
+            at_frame = self._soon()
+            self.newest.move_to(position_frames, at_frame)
+            self.feed()
+            return at_frame
 
     # what goes on -------------------------------------------------------------------------------------------------
 

@@ -1,14 +1,16 @@
 """A take: the sidecar of a recording, from which the same samples can be rendered again."""
 
 import json
+from collections import deque
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.control.moves import NamedMove, Replay
+from engine.control.deck import PlayingDeck
 from engine.errors import InputError, Problem
 from engine.events import Event
+from engine.params import ParamTable
 from engine.scene.composition import Composition
 from engine.spec import RATES_HZ
 
@@ -30,16 +32,47 @@ class EndFade(_Part):
 
 
 class Change(_Part):
-    """Something that was done besides moving parameters, and at which frame, about."""
+    """Something that was done besides moving parameters, while `frame` was to be rendered next.
+
+    It acts from `at_frame` on; a seek goes `to_frame` of the scene. A trigger has an `engine.events.Event`.
+    """
 
     frame: Frame
     what: str
+    at_frame: Frame | None = None
+    to_frame: Frame | None = None
+    event: Annotated[list[int | float], Field(min_length=11, max_length=11)] | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether a render can do it again."""
+        match self.what:
+            case "pause" | "play":
+                return self.at_frame is not None
+            case "seek":
+                return self.at_frame is not None and self.to_frame is not None
+            case "trigger":
+                return self.event is not None
+            case _:
+                return False
+
+    def do(self, deck: PlayingDeck) -> None:
+        """Do it again."""
+        match self:
+            case Change(what="pause", at_frame=int() as at_frame):
+                deck.pause(at_frame)
+            case Change(what="play", at_frame=int() as at_frame):
+                deck.go_on(at_frame)
+            case Change(what="seek", at_frame=int() as at_frame, to_frame=int() as to_frame):
+                deck.move_to(to_frame, at_frame)
+            case Change(what="trigger", event=list() as e):
+                deck.feeder.trigger(Event._make([*map(int, e[:7]), *map(float, e[7:10]), int(e[10])]))
+            case _:
+                pass
 
 
 class Take(_Part):
-    """What was played: `frames` from `first_frame` on of `scene` with `seed`, and all that was moved meanwhile.
-
-    A trigger is an `engine.events.Event`, on the clock of the take.
+    """What was played: `frames` from `first_frame` on of `scene` with `seed`, and all that was done meanwhile.
 
     `sha256` is that of the rendered samples, float32, little-endian, interleaved.
     """
@@ -53,7 +86,6 @@ class Take(_Part):
     sha256: str
     fade: EndFade | None
     changes: list[Change]
-    triggers: list[Annotated[list[int | float], Field(min_length=11, max_length=11)]] = []
     moves: list[tuple[Frame, str, float]]
     lost_moves: int
 
@@ -83,10 +115,9 @@ class Take(_Part):
 
     def _check(self, path: Path) -> None:
         """Raise InputError if no render can be what was heard."""
-        if self.changes:
-            first = self.changes[0]
+        for first in (change for change in self.changes if not change.again):
             what = f"has a {first.what!r} at frame {first.frame}"
-            allowed = "only a take of one scene, played on from its beginning, can be rendered again"
+            allowed = "only a take of one scene that was not edited can be rendered again"
             raise InputError(Problem(what, allowed, "changes", str(path)))
         if self.first_frame:
             raise InputError(
@@ -111,10 +142,28 @@ class Take(_Part):
         for field, mine, its in wrong:
             raise InputError(Problem(f"was played with {field} {mine}", f"not {its}", field, str(path)))
 
-    def replay(self) -> Replay:
-        """Return what makes its moves again."""
-        events = [Event._make([*map(int, t[:7]), *map(float, t[7:10]), int(t[10])]) for t in self.triggers]
-        return Replay((NamedMove(*move) for move in self.moves), events)
+    def replay(self) -> "Replay":
+        """Return what does it all again."""
+        return Replay(self)
+
+
+class Replay:
+    """Does again what was done in a take: `play` does all until a frame, to be called before each quantum."""
+
+    def __init__(self, take: Take) -> None:
+        self._moves = deque(sorted(take.moves, key=lambda move: move[0]))
+        self._changes = deque(take.changes)
+
+    def play(self, params: ParamTable, deck: PlayingDeck, frame: int) -> None:
+        """Set every parameter that moved at `frame` or before, and do whatever else was done by then.
+
+        Raises ParamError.
+        """
+        while self._moves and self._moves[0][0] <= frame:
+            _, name, value = self._moves.popleft()
+            params.set(name, value)
+        while self._changes and self._changes[0].frame <= frame:
+            self._changes.popleft().do(deck)
 
 
 def _problems(error: ValidationError, path: Path) -> list[Problem]:

@@ -16,14 +16,18 @@ class TakeLog:
         self._moves = MoveKeeper(moves)
         self._changes: list[dict[str, Any]] = []
         self._end: Stopped | None = None
-        self.triggers: list[Event] = []
 
     def take(self, params: ParamTable) -> None:
         """Read what has moved since the last call, which must be within seconds."""
         self._moves.take(params)
 
+    @property
+    def triggers(self) -> list[Event]:
+        """The events of all that was triggered, in the order in which it was."""
+        return [change["event"] for change in self._changes if change["what"] == "trigger"]
+
     def change(self, frame: int, what: str, **more: object) -> None:
-        """Note something that no render of a take can do again, at about `frame`."""
+        """Note something else that was done while `frame` was to be rendered next, in the order it is done in."""
         self._changes.append({"frame": frame, "what": what, **more})
 
     def end(self, message: Stopped) -> None:
@@ -36,7 +40,6 @@ class TakeLog:
         return {
             "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
             "changes": self._changes,
-            "triggers": self.triggers,
             "moves": self._moves.moves,
             "lost_moves": self._moves.lost,
         }
