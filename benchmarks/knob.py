@@ -167,6 +167,10 @@ def measure(quantum_frames: int, moves: int, safety_quanta: int = 2, seed: int =
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
+class HeldUpError(RuntimeError):
+    """The machine stood still for so long that something that was played was not captured."""
+
+
 class Captured:
     """A show on JACK whose output comes back into its input: what is captured is float32 `[frames, 2]`.
 
@@ -209,7 +213,7 @@ class Captured:
         self._leaving.set()
         self._thread.join()
         if self._tap.lost:
-            raise RuntimeError("the capture was held up")
+            raise HeldUpError("the capture was held up")
         return np.concatenate(self._pieces)[:, :2]
 
     def _listen(self) -> None:

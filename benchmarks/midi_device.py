@@ -60,6 +60,10 @@ class MidiDevices:
         """Make a device appear."""
         self.ask("plug", name)
 
+    def plug_once(self, name: str) -> None:
+        """Make it appear unless it is there."""
+        self.ask("plug_once", name)
+
     def unplug(self, name: str) -> None:
         """Make a device disappear."""
         self.ask("unplug", name)
@@ -100,6 +104,10 @@ class _Devices:
         receiver.open_virtual_port("in")
         receiver.set_callback(lambda event, _: received.append(event[0]))
         self._devices[name] = (sender, receiver, received)
+
+    def plug_once(self, name: str) -> None:
+        if name not in self._devices:
+            self.plug(name)
 
     def unplug(self, name: str) -> None:
         sender, receiver, _ = self._devices.pop(name)

@@ -19,6 +19,8 @@ from engine.control.installation_checks import (
     check_python,
     check_recordings,
 )
+from engine.control.midi.midi_check import check_midi
+from engine.control.midi.ports import MidiListing
 from engine.finding import Finding
 from engine.host.audio_servers import AudioServer, pipewire_settings
 from engine.host.device_checks import check_jack, check_output, check_pipewire, check_portaudio, check_rate
@@ -300,7 +302,7 @@ def test_a_cache_that_cannot_be_kept_compiles_at_every_start() -> None:
 
 def test_a_cache_that_is_not_filled_yet_is_compiled_ahead() -> None:
     warned(
-        check_cache(dataclasses.replace(CACHE, compiled=0)), "50 kernels", "about a minute", "--driver null"
+        check_cache(dataclasses.replace(CACHE, compiled=0)), "50 kernels", "up to a minute", "--driver null"
     )
     warned(check_cache(dataclasses.replace(CACHE, compiled=47)), "compiles 3 of 50 kernels")
 
@@ -331,3 +333,22 @@ def test_a_disk_that_is_almost_full_or_locked_is_warned_of() -> None:
     warned(check_disk("log", folder, LEAST_LOG_BYTES - 1, True, LEAST_LOG_BYTES), "16 MiB free in /takes")
     warned(check_disk("log", folder, GIB, False, LEAST_LOG_BYTES), "chmod")
     warned(check_disk("log", folder, None, True, LEAST_LOG_BYTES), "df -h")
+
+
+@pytest.mark.parametrize(
+    ("listing", "state", "told"),
+    [
+        (MidiListing("jack", ("nano:out",), ()), "ok", "jack: nano:out"),
+        (MidiListing("alsa", tuple("abcdef"), ()), "ok", "alsa: a, b, c, d and 2 more"),
+        (MidiListing("alsa", (), ("synth",)), "ok", "alsa, nothing plugged in; what comes later is found"),
+        (MidiListing("jack", (), (), "no JACK server"), "ok", "no MIDI: no JACK server; only `play --midi`"),
+        ("MIDI does not answer", "warning", "MIDI does not answer"),
+    ],
+)
+def test_midi_is_told_wrongly_or_keeps_from_playing(
+    listing: MidiListing | str, state: str, told: str
+) -> None:
+    found = check_midi(listing)
+    assert found.state == state
+    assert told in found.text
+    assert bool(found.remedy) == (state != "ok")

@@ -1,10 +1,12 @@
 """MIDI to sound on real parts: a device of another program turns the room over JACK, and JACK's output is captured."""
 
+import contextlib
+import functools
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.jack_server import JackServer
-from benchmarks.knob import Captured
+from benchmarks.knob import Captured, HeldUpError
 from benchmarks.midi_device import MidiDevices
 from dsp.freeverb import room_size_to_rt60_s, rt60_s, rt60_to_room_size
 from engine.control.bounce import bounce
@@ -38,6 +40,7 @@ bindings:
   - {cc: 1, parameter: "trim.{track}.level_db", track: 2, range: [-90, -30], takeover: jump}
   - {notes: [36, 99], channel: 10, action: trigger}
   - {note: 20, action: toggle}
+  - {cc: 30, parameter: room.width, takeover: jump, feedback: true}
 """
 CLICK_SCENE = """
 title: Clicks
@@ -76,12 +79,25 @@ def composed(folder: Path, text: str) -> Composition:
     return compose(load_scene(folder / "scene.yaml"), rate_hz=RATE_HZ)
 
 
+def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test again whose capture was held up, three times at most: what was not captured proves nothing."""
+
+    @functools.wraps(test)
+    def run_again(*arguments: object, **named: object) -> None:
+        for _ in range(2):
+            with contextlib.suppress(HeldUpError):
+                return test(*arguments, **named)
+        return test(*arguments, **named)
+
+    return run_again
+
+
 @contextmanager
 def played(
     folder: Path, composition: Composition, devices: MidiDevices
 ) -> Iterator[tuple[Show, Captured, MidiSurface]]:
     (folder / "map.yaml").write_text(MAP)
-    devices.plug("knobs")
+    devices.plug_once("knobs")
     show = Show(
         composition,
         driver="portaudio",
@@ -137,6 +153,7 @@ def decay_s(tail: NDArray[np.float64], centre_hz: float) -> float:
 
 
 @pytest.mark.live
+@undisturbed
 def test_wet_and_damping_change_the_captured_sound_otherwise_than_the_room_says(
     devices: MidiDevices, tmp_path: Path
 ) -> None:
@@ -175,6 +192,7 @@ def test_wet_and_damping_change_the_captured_sound_otherwise_than_the_room_says(
 
 
 @pytest.mark.live
+@undisturbed
 def test_a_knob_that_is_turned_steps(devices: MidiDevices, tmp_path: Path) -> None:
     """A tone of 110 Hz, both knobs swept and thrown from end to end: nothing above 6 kHz passes -60 dBFS."""
     composition = composed(tmp_path, TONE_SCENE)
@@ -252,6 +270,27 @@ def test_learning_moves_the_sound_or_is_lost(
             show.wait(0.1)
         assert show.get("room.width") == pytest.approx(64 / 127, abs=0.01)
     assert "room.width" in (tmp_path / "config" / "midi" / "learned.yaml").read_text()
+
+
+@pytest.mark.live
+def test_a_fader_is_not_moved_or_its_own_move_comes_back(devices: MidiDevices, tmp_path: Path) -> None:
+    """What another hand turns goes to the fader, the last value too; what the fader says does not come back to it."""
+    with played(tmp_path, small(), devices) as (show, _, _):
+        show.wait(0.5)
+        shown = len(devices.received("knobs"))
+        for value in range(0, 128, 8):
+            devices.send("knobs", cc(30, value))
+        show.wait(0.5)
+        assert show.get("room.width") == pytest.approx(120 / 127, abs=0.01)
+        assert devices.received("knobs")[shown:] == []
+        for value in np.linspace(0.9, 0.25, 50):
+            show.set("room.width", float(value))
+            show.wait(0.004)
+        show.wait(0.3)
+        received = devices.received("knobs")[shown:]
+        assert 2 <= len(received) < 20
+        assert received[-1] == cc(30, 32)
+        assert {data[:2] for data in received} == {cc(30, 0)[:2]}
 
 
 @pytest.mark.live

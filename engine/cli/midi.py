@@ -222,7 +222,7 @@ def show_map(
     as_json: JsonOption = False,
 ) -> None:
     """Show or check MIDI maps: which control turns which parameter."""
-    from engine.control.midi.maps import find_map, load_map, map_names
+    from engine.control.midi.maps import config_folder, find_map, load_map, map_names
     from engine.errors import MapError
 
     problems: list[Problem] = []
@@ -241,6 +241,7 @@ def show_map(
     elif name is None:
         rows = [[n, m.title, ", ".join(m.ports) or "any", str(len(m.bindings))] for n, _, m in maps]
         print_table(["Name", "Title", "Ports", "Bindings"], rows)
+        typer.echo(f"Your own go to {config_folder()}")
     else:
         for _, path_text, each in maps:
             typer.echo(f"{each.title} ({path_text}); ports: {', '.join(each.ports) or 'any'}\n{each.source}")

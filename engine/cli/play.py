@@ -201,10 +201,16 @@ def play(
         def ready(scene: "Scene") -> "Composition":
             return compose_scene(scene, rate_hz=rate, seed=seed, reuse=show.composition.materials)
 
-        surface: MidiSurface | None = None
         performance = Performance(show, names, lambda place: ready(load(names[place], library)[0]), crossfade)
         try:
-            with show, ExitStack() as around:
+            with ExitStack() as around:
+                # Before the show, so that nothing that is played on them is lost.
+                try:
+                    surface = _surfaces(performance, around, midi, midi_map, osc, osc_host)
+                except BaseException:
+                    show.close()
+                    raise
+                around.enter_context(show)
                 stop.raises = False
                 if start:
                     show.seek(round(start * rate))
@@ -215,15 +221,6 @@ def play(
                         around.enter_context(
                             _scene_watch(performance, place, load(name, library)[1], library, ready)
                         )
-                if osc is not None:
-                    around.enter_context(osc_server(performance, osc, osc_host))
-                if midi is not None:
-                    surface = midi_surface(performance, midi, midi_map)
-                    try:
-                        around.enter_context(surface)
-                    except HostError as error:
-                        raise mistaken_for_port(midi, error) from None
-                    performance.learn = surface.learn
                 # Called first of all, so that the watches have nothing left to do.
                 around.callback(performance.close)
                 seen = view and sys.stdout is not None and sys.stdout.isatty() and not as_json
@@ -242,6 +239,28 @@ def play(
         if not stop.requested:
             raise
         abandon_output()
+
+
+def _surfaces(
+    performance: "Performance",
+    around: ExitStack,
+    midi: str | None,
+    midi_map: list[str] | None,
+    osc: int | None,
+    osc_host: str,
+) -> "MidiSurface | None":
+    """Have the show played by OSC and MIDI, where it is asked for, until `around` ends."""
+    if osc is not None:
+        around.enter_context(osc_server(performance, osc, osc_host))
+    if midi is None:
+        return None
+    surface = midi_surface(performance, midi, midi_map)
+    try:
+        around.enter_context(surface)
+    except HostError as error:
+        raise mistaken_for_port(midi, error) from None
+    performance.learn = surface.learn
+    return surface
 
 
 def _scene_watch(

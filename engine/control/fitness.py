@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlparse
 
 from engine.control import installation_checks as installation
 from engine.control.incidents import default_log
+from engine.control.midi.midi_check import check_midi
+from engine.control.midi.ports import list_ports
 from engine.errors import HostError
 from engine.finding import Finding
 from engine.host import device_checks, machine_checks
@@ -28,7 +30,7 @@ T = TypeVar("T")
 LIBRARIES = ("numpy", "numba", "pedalboard", "soxr", "pydantic", "yaml")
 PACKAGES = ("engine", "dsp", "presets", "benchmarks")
 
-SESSION_BYTES = 6 << 20
+SESSION_BYTES = 8 << 20
 """What control process and engine share at least, sounds aside; a session's segment is a little smaller."""
 
 PORTAUDIO_TIMEOUT_S = 10.0
@@ -43,8 +45,8 @@ Progress = Callable[[str, int, int], None]
 def look(rate_hz: int = 48_000, progress: Progress = lambda *_: None) -> list[Finding]:
     """Return what was found at every point; playing at `rate_hz` is impossible if any has `failed`.
 
-    Takes a second or two, and 50 at most where an audio server and a library hang. Raises InputError for an unusual
-    rate.
+    Takes a second or two, and a minute at most where an audio server and a library hang. Raises InputError for an
+    unusual rate.
     """
     spec = StreamSpec(rate_hz)
     findings = []
@@ -58,7 +60,14 @@ def _points(spec: StreamSpec) -> Iterator[Callable[[], list[Finding]]]:
     yield lambda: _machine(spec)
     yield lambda: _devices(spec.rate_hz)
     yield _servers
-    yield lambda: [device_checks.check_midi(), *_disks(spec.rate_hz)]
+    yield lambda: [_midi(), *_disks(spec.rate_hz)]
+
+
+def _midi() -> Finding:
+    try:
+        return check_midi(list_ports())
+    except HostError as error:
+        return check_midi(str(error))
 
 
 def _machine(spec: StreamSpec) -> list[Finding]:

@@ -79,7 +79,7 @@ def check_places(places: Mapping[str, Sequence[Path]], installed: Path | None, c
 def check_cache(cache: CacheState) -> Finding:
     """Compiled kernels are code: whoever can write them runs as this user."""
     name = "kernel cache"
-    every_start = "every start compiles, about a minute"
+    every_start = "every start compiles, up to a minute"
     if cache.folder is None:
         remedy = "set XDG_CACHE_HOME to a folder that can be written"
         return Finding(name, "warning", f"no folder for it can be made: {every_start}", remedy)
@@ -95,7 +95,7 @@ def check_cache(cache: CacheState) -> Finding:
         return Finding(name, "warning", text, remedy)
     text = f"{cache.folder} ({cache.size_bytes / 2**20:.1f} MiB)"
     if not cache.compiled:
-        text = f"empty: the first start compiles {cache.kernels} kernels, about a minute"
+        text = f"empty: the first start compiles {cache.kernels} kernels, up to a minute"
         return Finding(name, "warning", text, COMPILE_AHEAD)
     if cache.compiled < cache.kernels:
         missing = f"{cache.kernels - cache.compiled} of {cache.kernels} kernels"

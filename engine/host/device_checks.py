@@ -87,11 +87,6 @@ def check_pipewire(server: AudioServer | str | None) -> Finding:
     return Finding(name, "ok", _shape(server) + " unless a program asks for another")
 
 
-def check_midi() -> Finding:
-    """Nothing listens to MIDI yet."""
-    return Finding("MIDI", "ok", "not used by this version")
-
-
 def _shape(server: AudioServer) -> str:
     if not server.rate_hz or not server.buffer_frames:
         return "runs"
