@@ -21,6 +21,7 @@ REAL_TIME = re.compile(
 """What a file has in it that starts engines or servers, or looks at what they leave in shared memory."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plug-in reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, keep a file's tests on one, and all that play in real time one after the other."""
     groups: dict[Path, str] = {}
