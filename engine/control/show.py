@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from dsp.units import ms_to_frames, seconds_to_frames
+from engine.control.beat_follower import Clock
+from engine.control.heard import HeardClock
 from engine.control.incidents import Incident, Incidents, default_log
 from engine.control.masking import MaskingMoment, masking_moment
 from engine.control.moves import MoveKeeper
@@ -110,6 +112,7 @@ class Show:
         self._supervisor = Supervisor(
             self._engine, DeviceProbe(), self.incidents, self._stage.rewind, self._stage.lock
         )
+        self._heard = HeardClock(scene.rate_hz)
         self._moves = MoveKeeper(self._engine.moves)
         self._changes: list[dict[str, Any]] = []
         self._end: Stopped | None = None
@@ -290,6 +293,23 @@ class Show:
             raise InputError(Problem(f"frame {frame}", f"0 to {last}, a day", "frame"))
         self._stage.seek(frame)
         self._note_change("seek", to_frame=frame)
+
+    def follow_clock(self, bpm: float | None, beats: float, at_s: float) -> None:
+        """Bring loops with `beats`, in scenes with `clock: midi`, to a clock; to be called about ten times a second.
+
+        At `at_s`, on the clock of `time.monotonic`, it stood at `beats` quarter notes since its start, and it runs at
+        `bpm`; None, or beyond 20 to 300: it has stopped or gone, and the loops go on at the last tempo.
+        """
+        with self._stage.lock:
+            statistics = self._engine.statistics()
+            self._heard.read(statistics, time.monotonic())
+            if bpm is None or not 20.0 <= bpm <= 300.0 or not math.isfinite(beats + at_s):
+                return
+            rate_hz = self.spec.rate_hz
+            frame = self._heard.frame_at(at_s, statistics, self.driver == "null")
+            frame -= self.plan_latency_frames + self.device_latency_s * rate_hz
+            if self._stage.follow(Clock(frame, beats, 60.0 * rate_hz / bpm)):
+                self._note_change("tempo", bpm=round(bpm, 2))
 
     def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
         """Fade out for good, at once or from the engine's `at_frame` on; does not wait."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dsp.units import ms_to_frames
+from engine.control.beat_follower import Clock
 from engine.control.clip_library import ClipHolder, ClipLibrary
 from engine.control.deck import PlayingDeck
 from engine.control.edit import Edit, plan_edit
@@ -194,6 +195,13 @@ class Stage:
                 self.feed()
             else:
                 playing.paused_at = position_frames
+
+    def follow(self, clock: Clock) -> bool:
+        """Bring the loops with beats of scenes that follow a clock to `clock`; return whether any was moved."""
+        with self.lock:
+            moved = [playing.follow(clock, self._soon()) for playing in self._decks]
+            self.feed()
+            return any(moved)
 
     # what goes on -------------------------------------------------------------------------------------------------
 
