@@ -234,6 +234,36 @@ def test_a_repetition_is_moved_again_and_again_or_too_late_to_be_in_time() -> No
         assert np.diff(at).min() > least_s
 
 
+def test_a_loop_is_broken_where_its_clock_was_there_all_along() -> None:
+    """Started with the scene, told by six ticks with jitter: the first repetition of 8 s is not cut."""
+    for seed in range(4):
+        sequencer = Sequencer(seed)
+        sequencer.start()
+        rig = Rig(scene((16, material(8.0))), sequencer)
+        rig.render(10.0)
+        cuts = [event.start_frame for _, event in rig.pushed if event.clip == CUT and event.track == 0]
+        assert all(frame > 7.9 * RATE_HZ for frame in cuts)
+
+
+def test_what_comes_after_a_cut_is_heard_before_it() -> None:
+    """Every repetition that is fed after a cut begins, or enters in its middle, with the cut or later."""
+    sequencer = Sequencer(1)
+    sequencer.start()
+    rig = Rig(scene((2, material(2.0))), sequencer)
+    for bpm in (120.0, 133.0, 100.0):
+        sequencer.bpm = bpm
+        rig.render(4.0)
+    cuts = entered = last = 0
+    for _, event in rig.pushed:
+        if event.clip == CUT and event.track == 0:
+            last, cuts = event.start_frame, cuts + 1
+        elif event.track == 0:
+            assert max(event.start_frame, event.entry_frame) >= last
+            entered += event.entry_frame > event.start_frame
+    assert cuts > 3
+    assert entered > 0
+
+
 def test_a_steady_clock_moves_anything_twice() -> None:
     """Without jitter and at the scene's own tempo nothing is ever moved; at another, once."""
     for bpm, times in ((120.0, 0), (124.0, 1)):
@@ -330,6 +360,37 @@ def test_a_seek_or_an_edit_takes_loops_off_their_clock() -> None:
     assert np.abs(off_ms(begins[begins < 12.5], sequencer.beats_s, 2)).max() < 8.0
 
 
+def test_a_loop_that_an_edit_takes_away_comes_back_with_the_clock() -> None:
+    """The clock jumps while the loop fades out: nothing more is fed of it."""
+    sequencer = Sequencer()
+    rig = Rig(scene((2, material(0.5)), (None, material(3.0))), sequencer)
+    rig.render(1.0)
+    rig.stage.follow(Clock(rig.engine.frame, 0.0, 24_000.0))
+    begin = len(rig.pushed)
+    rig.stage.edit(scene((None, material(2.5))))
+    rig.stage.follow(Clock(rig.engine.frame + 20_000, 7.3, 24_000.0))
+    rig.render(2.0)
+    fed = [event for _, event in rig.pushed[begin:] if event.track == 0 and event.clip != CUT]
+    # What begins before the fade-out is over was on its way already.
+    assert all(event.start_frame < 1.1 * RATE_HZ for event in fed)
+
+
+def test_an_edited_tempo_is_not_heard() -> None:
+    """From 120 to 90 BPM: loops with beats begin every 4/3 s, those without go on with the same bits."""
+    silent = Sequencer()
+    silent.sends = False
+    sounds = (2, material(0.5)), (None, material(2.0))
+    rig = Rig(scene(*sounds), silent)
+    rig.render(2.0)
+    begin = len(rig.pushed)
+    rig.stage.edit(scene(*sounds, tempo_bpm=90.0))
+    rig.render(3.0)
+    events = [event for _, event in rig.pushed[begin:] if event.clip != CUT]
+    starts = [event.start_frame for event in events if event.track not in (0, 1)]
+    assert set(np.diff(starts)) == {64_000}
+    assert not any(event.track == 0 for event in events)
+
+
 @pytest.mark.parametrize(("clock", "beats"), [("internal", 2.0), ("internal", None), ("midi", None)])
 def test_a_clock_moves_what_does_not_ask_for_it(clock: str, beats: float | None) -> None:
     """Loops without beats, and scenes with their own clock, have the same samples with and without one."""
@@ -421,8 +482,23 @@ def test_a_take_with_a_clock_claims_that_it_can_be_rendered_again(tmp_path: Path
     moved = [event for event in pushed[last + 1 :] if event.track == 1]
     assert len(moved) > 2
     turns = (np.array([e.start_frame for e in moved]) - heard) / (2.0 * beat_frames)
-    assert turns == pytest.approx(np.round(turns), abs=0.005 * RATE_HZ / beat_frames)
+    assert turns == pytest.approx(np.round(turns), abs=0.005 * RATE_HZ / (2.0 * beat_frames))
     assert len(soundfile.read(path)[0]) > 3 * RATE_HZ
+
+
+def test_a_latency_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is heard now left the ring by the device's latency ago, and the players by that of the graph before."""
+    with Show(compose(loads(BEATS), rate_hz=RATE_HZ), driver="null", log=None, spare=False) as show:
+        told: list[Clock] = []
+        monkeypatch.setattr(show._stage, "follow", lambda clock: told.append(clock))
+        show.device_latency_s = 0.25
+        at_s = time.monotonic()
+        show.follow_clock(120.0, 3.5, at_s)
+        leaves = show._heard.frame_at(at_s, show.statistics(), True)
+        assert show.plan_latency_frames > 0
+        (clock,) = told
+        assert clock.frame == pytest.approx(leaves - 12_000 - show.plan_latency_frames, abs=0.01)
+        assert clock[1:] == (3.5, 24_000.0)
 
 
 def test_what_is_no_tempo_is_followed() -> None:
