@@ -1,5 +1,7 @@
 """Sounds kept between starts: whatever becomes of the cache, the samples are those that are made."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +120,25 @@ def test_a_procedural_sound_from_the_cache_is_another_one() -> None:
     read = from_synth(SynthSound("bird"), "synth:bird", 48_000, 7)
     assert read.samples.tobytes() == made.samples.tobytes()
     assert (read.loudness_lufs, read.mono) == (made.loudness_lufs, made.mono)
+
+
+def test_two_threads_read_the_head_of_a_file_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy parses it, and Python 3.11 may raise SystemError where two threads parse: one after the other."""
+    maker = Maker()
+    for number in range(4):
+        kept(maker, number)
+    load, inside, most = np.load, 0, 0
+
+    def slow_load(*arguments: object, **options: object) -> object:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.02)
+        inside -= 1
+        return load(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(np, "load", slow_load)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: kept(maker, number), range(4)))
+    assert maker.times == 4
+    assert most == 1

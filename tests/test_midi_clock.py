@@ -1,5 +1,6 @@
 """The tempo of a MIDI clock that jitters, loses ticks, stops, or changes."""
 
+import math
 import random
 
 import pytest
@@ -121,3 +122,85 @@ def test_random_statuses_and_times_raise() -> None:
         follower.take(generator.randrange(256) if generator.random() < 0.2 else CLOCK, now_s)
         tempo = follower.tempo_bpm(now_s)
         assert tempo is None or tempo > 0.0
+
+
+@pytest.mark.parametrize("bpm", [60.0, 97.3, 120.0, 180.0, 240.0])
+def test_jitter_moves_the_place(bpm: float) -> None:
+    """Ticks up to 2 ms early or late: after one beat the place is met within 1.2 ms at any moment between ticks."""
+    worst_s = 0.0
+    for seed in range(20):
+        clock = Clock(seed)
+        clock.beats(bpm, 1)
+        clock.follower.take(START, clock.now_s + 0.004)
+        first_s = clock.now_s + 60.0 / bpm / TICKS_PER_BEAT
+        for _ in range(10 * TICKS_PER_BEAT):
+            clock.beats(bpm, 1 / TICKS_PER_BEAT)
+            now_s = clock.now_s + clock.generator.uniform(0.003, 0.008)
+            place = clock.follower.place(now_s)
+            assert place is not None
+            worst_s = max(worst_s, abs(place[1] * 60.0 / bpm - (now_s - first_s)))
+    assert worst_s < 0.0012
+
+
+@pytest.mark.parametrize(("before", "after"), [(120.0, 126.0), (126.0, 120.0), (120.0, 122.0), (90.0, 180.0)])
+def test_the_place_is_lost_when_the_tempo_changes(before: float, after: float) -> None:
+    """Within 10 ms while it changes by a few BPM, 35 ms where it doubles, and 1 ms from five beats later on."""
+    for seed in range(20):
+        clock = Clock(seed)
+        clock.follower.take(START, clock.now_s)
+        first_s = clock.now_s + 60.0 / before / TICKS_PER_BEAT
+        clock.beats(before, 8)
+        turn_s = clock.now_s - first_s
+        for tick in range(12 * TICKS_PER_BEAT):
+            clock.beats(after, 1 / TICKS_PER_BEAT)
+            place = clock.follower.place(clock.now_s + 0.003)
+            assert place is not None
+            wanted = turn_s * before / 60.0 + (clock.now_s + 0.003 - first_s - turn_s) * after / 60.0
+            changing_s = 0.035 if after == 2.0 * before else 0.010
+            limit_s = 0.001 if tick > 5 * TICKS_PER_BEAT else changing_s
+            assert abs(place[1] - wanted) * 60.0 / after < limit_s
+
+
+def test_the_first_tick_after_a_start_is_not_the_beginning() -> None:
+    """It is place 0 with a clock that runs all the time, and with one that begins to send then, sooner or later."""
+    for gap_s in (0.0, 0.3, 4.0):
+        clock = Clock(jitter_s=0.0)
+        clock.beats(120.0, 4)
+        clock.now_s += gap_s
+        clock.follower.take(START, clock.now_s)
+        early = clock.follower.place(clock.now_s)
+        assert early is None or -0.05 < early[1] <= 0.0
+        clock.beats(120.0, 1 / TICKS_PER_BEAT)
+        place = clock.follower.place(clock.now_s)
+        assert place == pytest.approx((120.0, 0.0), abs=1e-6)
+        clock.beats(120.0, 2)
+        place = clock.follower.place(clock.now_s)
+        assert place == pytest.approx((120.0, 2.0), abs=1e-6)
+
+
+def test_a_clock_that_does_not_run_has_a_place() -> None:
+    """None before a start, after a stop and half a second after the last tick; a song position is where it goes on."""
+    clock = Clock(jitter_s=0.0)
+    clock.beats(120.0, 4)
+    assert clock.follower.place(clock.now_s) is None
+    clock.follower.take(START, clock.now_s)
+    clock.beats(120.0, 1)
+    assert clock.follower.place(clock.now_s) is not None
+    assert clock.follower.place(clock.now_s + TIMEOUT_S * 1.1) is None
+    clock.follower.locate(99)
+    clock.follower.take(STOP, clock.now_s)
+    assert clock.follower.place(clock.now_s) is None
+    clock.follower.locate(16)
+    clock.follower.take(CONTINUE, clock.now_s)
+    clock.beats(120.0, 1)
+    assert clock.follower.place(clock.now_s) == pytest.approx((120.0, 4 + 23 / 24), abs=1e-6)
+
+
+def test_random_messages_break_the_place() -> None:
+    generator = random.Random(6)
+    follower, now_s = ClockFollower(), 0.0
+    for _ in range(20_000):
+        now_s += generator.choice((0.0, 1e-9, 0.001, 0.02, 0.4, 3.0))
+        follower.take(generator.choice((CLOCK, CLOCK, CLOCK, CLOCK, START, STOP, CONTINUE)), now_s)
+        place = follower.place(now_s)
+        assert place is None or (place[0] > 0.0 and math.isfinite(place[1]))

@@ -54,6 +54,16 @@ atmo: {sound: quiet.wav, level_db: -60}
 objects:
   - {label: click, sound: click.wav, importance: 0.5, gain_db: -20, schedule: {kind: once, at: 86000}}
 """
+LOOP_SCENE = """
+title: Loop
+seed: 1
+duration: 10
+tempo_bpm: 120
+clock: midi
+atmo: {sound: quiet.wav, level_db: -60}
+objects:
+  - {label: click, sound: click.wav, importance: 0.5, schedule: {kind: loop, beats: 2}}
+"""
 TONE_SCENE = """
 title: Tone
 seed: 1
@@ -113,6 +123,7 @@ def played(
         name="knobs",
         api="jack",
         poll_s=0.1,
+        follow=show.follow_clock,
     )
     with Captured(show) as captured, surface:
         captured.begin()
@@ -270,6 +281,21 @@ def test_learning_moves_the_sound_or_is_lost(
             show.wait(0.1)
         assert show.get("room.width") == pytest.approx(64 / 127, abs=0.01)
     assert "room.width" in (tmp_path / "config" / "midi" / "learned.yaml").read_text()
+
+
+@pytest.mark.live
+def test_a_midi_clock_is_not_followed(devices: MidiDevices, tmp_path: Path) -> None:
+    """At up to 140 BPM instead of the scene's 120 the loop is moved, and the tempo noted."""
+    composition = composed(tmp_path, LOOP_SCENE)
+    with played(tmp_path, composition, devices) as (show, _, _):
+        show.wait(0.5)
+        devices.turn("knobs", [b"\xfa"] + [b"\xf8"] * 168, [0.0] + [60.0 / 140 / 24] * 168)
+        show.wait(0.3)
+    told = json.loads((tmp_path / "take.wav.json").read_text())
+    tempi = [change["bpm"] for change in told["changes"] if change["what"] == "tempo"]
+    assert tempi
+    # Sleeping makes the ticks a little late, so the clock is a little slow.
+    assert 120.0 < tempi[-1] <= 141.4
 
 
 @pytest.mark.live

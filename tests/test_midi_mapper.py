@@ -627,3 +627,19 @@ def test_a_built_in_map_turns_what_a_scene_does_not_have() -> None:
         "mix.fire.send_db",
         "unmask.fire.importance",
     } <= moved
+
+
+def test_a_clock_is_not_found_among_ports_or_a_song_position_is_lost() -> None:
+    """Of two ports that send a clock the one that runs counts; it goes on where the song position says."""
+    mapper = Rig("cc: 1, parameter: room.wet_level").mapper
+    now_s = 10.0
+    mapper.take("other", bytes((0xF8,)), now_s)
+    mapper.take("sequencer", bytes((0xF2, 16, 0, 0xFB)), now_s)
+    for _ in range(49):
+        now_s += 0.5 / 24
+        mapper.take("other", bytes((0xF8,)), now_s)
+        mapper.take("sequencer", bytes((0xF8,)), now_s)
+    clock = mapper.clock(now_s)
+    assert clock == pytest.approx((120.0, 6.0, now_s), abs=1e-6)
+    mapper.take("sequencer", bytes((0xFC,)), now_s)
+    assert mapper.clock(now_s) is None

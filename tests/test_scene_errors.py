@@ -10,6 +10,7 @@ from engine.scene.load import MAX_PROBLEMS, load_scene, loads, locate, scene_fro
 CAR = "objects:\n  - {label: car}\n"
 INPUT = "objects:\n  - label: mic\n    sound: input:1\n"
 RANDOM = "objects:\n  - label: car\n    schedule:\n      kind: random\n      gap: "
+LOOP = "objects:\n  - label: car\n    schedule:\n      kind: loop\n      beats: "
 
 # text, line, field, a part of the message
 BAD_SCENES = [
@@ -35,6 +36,25 @@ BAD_SCENES = [
     ("duration: long", 1, "duration", 'duration is "long"'),
     ("duration: 12:30", 1, "duration", 'duration is "12:30"'),
     ("duration: .inf", 1, "duration", "duration is infinite"),
+    ("tempo_bpm: 301", 1, "tempo_bpm", "tempo_bpm is 301; must be 20 to 300 beats a minute"),
+    ("tempo_bpm: fast", 1, "tempo_bpm", 'tempo_bpm is "fast"'),
+    ("clock: midi\nclok: midi", 2, "clok", "did you mean `clock`?"),
+    ("clock: usb", 1, "clock", 'clock is "usb"; must be internal or midi'),
+    (LOOP + "16", 5, "objects[0].schedule.beats", "a loop has beats and the scene no tempo; add `tempo_bpm`"),
+    ("tempo_bpm: 90\n" + LOOP + "0", 6, "objects[0].schedule.beats", "0.25 to 1024 quarter notes"),
+    ("tempo_bpm: 90\n" + LOOP + "[4]", 6, "objects[0].schedule.beats", "beats is a list"),
+    (
+        "tempo_bpm: 90\n" + INPUT + "    schedule: {kind: loop,\n     beats: 4}",
+        6,
+        "objects[0].schedule.beats",
+        "input:1 is a live input, which does not begin again; leave `beats` out",
+    ),
+    (
+        "tempo_bpm: 90\nobjects:\n  - label: car\n    schedule: {kind: once, beats: 4}",
+        4,
+        "objects[0].schedule.beats",
+        "`beats` with kind loop",
+    ),
     ("room_detected: yes", 1, "room_detected", 'room_detected is "yes"; must be true or false'),
     ("room_detected: on", 1, "room_detected", 'room_detected is "on"'),
     ("room_detected: 1", 1, "room_detected", "room_detected is 1"),

@@ -75,6 +75,7 @@ def test_what_is_left_out_has_its_documented_default() -> None:
         ("{kind: once, at: 1e1}", Once(at=10.0)),
         ("{kind: once, at: null}", Once()),
         ("{kind: loop}", Loop()),
+        ("{kind: loop, beats: null}", Loop()),
         ("{kind: random, gap: [0, 1]}", Random(gap=(0.0, 1.0))),
         ("{kind: random, gap: [5, 5]}", Random(gap=(5.0, 5.0))),
     ],
@@ -161,8 +162,10 @@ def ranges(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 RANDOM = "objects: [{label: a, schedule: {kind: random, gap: "
+BEATS = "objects: [{label: a, schedule: {kind: loop, beats: "
 TEXTS = {
     "/$defs/Atmo/properties/level_db": "atmo: {level_db: VALUE}",
+    "/$defs/Loop/properties/beats/anyOf/0": "tempo_bpm: 60\n" + BEATS + "VALUE}}]",
     "/$defs/Once/properties/at/anyOf/0": "objects: [{label: a, schedule: {at: VALUE}}]",
     "/$defs/Random/properties/gap/prefixItems/0": RANDOM + "[VALUE, 86400]}}]",
     "/$defs/Random/properties/gap/prefixItems/1": RANDOM + "[0, VALUE]}}]",
@@ -171,6 +174,7 @@ TEXTS = {
     "/$defs/SceneObject/properties/gain_db": "objects: [{label: a, gain_db: VALUE}]",
     "/properties/seed": "seed: VALUE",
     "/properties/duration/anyOf/0": "duration: VALUE",
+    "/properties/tempo_bpm/anyOf/0": "tempo_bpm: VALUE",
     "/properties/room_size": "room_size: VALUE",
     "/properties/damping": "damping: VALUE",
     "/properties/wet_level": "wet_level: VALUE",
@@ -187,14 +191,16 @@ EXPECTED = {
     "gain_db": (-24, 12),
     "seed": (0, 2**63 - 1),
     "duration": (0.1, 86400),
+    "beats": (0.25, 1024),
+    "tempo_bpm": (20, 300),
 }
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 15 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 17 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 15
+    assert len(found) == 17
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]

@@ -38,6 +38,7 @@ def midi_surface(performance: "Performance", port: str, maps: list[str] | None) 
         maps=[find_map(name) for name in maps or ()],
         name=None if port in (ALL, VIRTUAL, "") else port,
         virtual=port == VIRTUAL,
+        follow=show.follow_clock,
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
+from engine.control.beat_follower import BeatFollower, Clock
 from engine.control.feeder import Feeder
 from engine.control.patch import Deck
 from engine.errors import InputError, Problem
 from engine.events import Event, EventQueue
 from engine.nodes.players import TRACK_NUMBERS
+from engine.scene.beats import RELEASE_MS, Grid, period_frames, repetitions
 from engine.scene.composition import Composition, Track
 from engine.scene.schedule import one_shot
 
@@ -39,6 +41,7 @@ class PlayingDeck:
         self.offset_frame = 0
         self.paused_at: int | None = 0
         self.resting: frozenset[int] = frozenset()
+        self._beats = BeatFollower(deck.composition.rate_hz)
         self._next_number = len(deck.composition.tracks)
         self._turns: dict[str, int] = {}
 
@@ -126,7 +129,55 @@ class PlayingDeck:
     def streams(self, tracks: Iterable[tuple[Track, int]]) -> dict[int, Iterator[Event]]:
         """Return the events of `tracks`, by their numbers, in scene time and with the engine's numbers for clips."""
         events = self.composition.streams()
-        return {number: self._renumbered(track, events[track.number]) for track, number in tracks}
+        return {
+            number: self._renumbered(
+                track,
+                events[track.number] if track.beats is None else self._in_time(track, track.beats, number),
+            )
+            for track, number in tracks
+        }
+
+    def follow(self, clock: Clock, soon_frame: int) -> bool:
+        """Bring loops with beats to those of `clock`, where they are off, without a change before `soon_frame`.
+
+        Returns whether any of them was moved. Nothing is where the scene does not ask for a MIDI clock.
+        """
+        if self.composition.scene.clock != "midi":
+            return False
+        jumps = self._beats.tell(clock)
+        if not self.begun or self.paused_at is not None:
+            return False
+        moved = False
+        fade_frames = max(1, round(RELEASE_MS * 1e-3 * self.composition.rate_hz))
+        for track, number in zip(self.composition.tracks, self.deck.track_numbers, strict=True):
+            if number in self.resting:
+                continue
+            if restart := self._beats.restart(number, track, soon_frame, jumps):
+                self.feeder.drop(number, restart.cut_frame, fade_frames)
+                events = self._renumbered(track, self._repetitions(track, restart.grid, restart.cut_frame))
+                self.feeder.add(number, events, 0, restart.cut_frame)
+                moved = True
+        return moved
+
+    def _in_time(self, track: Track, beats: float, number: int) -> Iterator[Event]:
+        """Return the events of a loop with beats in scene time: on the scene's tempo, or on the clock it follows."""
+        own = Grid(0.0, period_frames(beats, track.tempo_bpm or 0.0, self.composition.rate_hz))
+        if self.composition.scene.clock != "midi":
+            return self._repetitions(track, own, 0.0)
+        placed = self._beats.place(number, track, own.moved(self.offset_frame))
+        if self._beats.clock is None:
+            return self._repetitions(track, own, 0.0)
+        from_frame = self._beats.clock.frame - self.offset_frame
+        return self._repetitions(track, placed.moved(-self.offset_frame), from_frame)
+
+    def _repetitions(self, track: Track, grid: Grid, from_frame: float) -> Iterator[Event]:
+        """Return the repetitions of a loop on `grid` from the one on that sounds at `from_frame`."""
+        clip = track.clips[0]
+        following = grid.number_at(from_frame)
+        first = following if grid.start(following) == from_frame else following - 1
+        return repetitions(
+            track.number, clip.number, clip.frames, clip.gain, grid, self.composition.rate_hz, first
+        )
 
     def _renumbered(self, track: Track, events: Iterator[Event]) -> Iterator[Event]:
         numbers = {clip.number: self.clip_numbers[clip.number] for clip in track.clips}

@@ -49,6 +49,7 @@ def _identities(composition: Composition, clip_numbers: tuple[int, ...]) -> list
             t.name,
             t.schedule,
             t.mono,
+            t.tempo_bpm and (t.tempo_bpm, composition.scene.clock),
             composition.seed,
             tuple((clip_numbers[c.number], *c[1:]) for c in t.clips),
         )

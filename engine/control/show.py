@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from dsp.units import ms_to_frames, seconds_to_frames
+from engine.control.heard import HeardClock
 from engine.control.incidents import Incident, Incidents, default_log
 from engine.control.masking import MaskingMoment, masking_moment
 from engine.control.recorder import Recorder
@@ -23,7 +24,7 @@ from engine.host.session import DeviceIntervals, EngineStatistics, Underrun
 from engine.messages import Built, DeviceLost, Failed, Fault, Notice, Started, Stopped, ToControl
 from engine.meters import MeterTable
 from engine.params import ParamTable, spoken
-from engine.scene.composition import Composition, compose
+from engine.scene.composition import Composition, compose, made_ready
 from engine.scene.schema import Scene
 from engine.spec import StreamSpec
 
@@ -113,6 +114,7 @@ class Show:
             self._engine, DeviceProbe(), self.incidents, self._stage.rewind, self._stage.lock
         )
         self._log = TakeLog(self._engine.moves)
+        self._heard = HeardClock(scene.rate_hz)
         self._leaving = threading.Event()
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="roomtone keeper", daemon=True)
@@ -303,6 +305,20 @@ class Show:
         with self._stage.lock:
             self._note_change("seek", to_frame=frame, at_frame=self._stage.seek(frame))
 
+    def follow_clock(self, bpm: float | None, beats: float, at_s: float) -> None:
+        """Bring loops with `beats`, in scenes with `clock: midi`, to a clock; to be called about ten times a second.
+
+        At `at_s`, on the clock of `time.monotonic`, it stood at `beats` quarter notes since its start, and it runs at
+        `bpm`; None, or beyond 20 to 300: it has stopped or gone, and the loops go on at the last tempo.
+        """
+        latency_frames = self.plan_latency_frames + self.device_latency_s * self.spec.rate_hz
+        with self._stage.lock:
+            now = self._engine.statistics()
+            self._heard.read(now, time.monotonic())
+            clock = self._heard.clock(bpm, beats, at_s, now, self.driver == "null", latency_frames)
+            if clock is not None and self._stage.follow(clock):
+                self._note_change("tempo", bpm=bpm)
+
     def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
         """Fade out for good, at once or from the engine's `at_frame` on; does not wait."""
         self._stop = ms_to_frames(fade_ms, self.spec.rate_hz), at_frame
@@ -362,20 +378,13 @@ class Show:
     # how it goes on -----------------------------------------------------------------------------------------------
 
     def _composed(self, scene: Scene | Composition) -> Composition:
-        now = self.composition
-        if isinstance(scene, Scene):
-            scene = compose(scene, rate_hz=self.spec.rate_hz, reuse=now.materials)
-        if scene.rate_hz != self.spec.rate_hz:
-            raise InputError(
-                Problem(f"{scene.rate_hz} Hz", f"this show runs at {self.spec.rate_hz} Hz", "rate")
-            )
+        scene = made_ready(scene, self.composition)
         if self._recorder:
             scene.spare(self._recorder.path)
         if scene.scene.input_channels > self._input_channels:
             had = f"only {self._input_channels} input channels" if self._input_channels else "no input"
-            self.tell(
-                "notice", f"{scene.scene.title} listens to an input, and the device was opened with {had}"
-            )
+            what = f"{scene.scene.title} listens to an input, and the device was opened with {had}"
+            self.tell("notice", what)
         return scene
 
     def _keep(self) -> None:
@@ -438,12 +447,4 @@ class Show:
 
     def _sidecar(self) -> dict[str, Any]:
         self._log.take(self.params)
-        return {
-            "rate": self.spec.rate_hz,
-            "quantum": self.spec.quantum_frames,
-            "scene": self.composition.scene.title,
-            "seed": self.composition.seed,
-            "underruns": [underrun._asdict() for underrun in self.underruns],
-            "incidents": [incident.as_json() for incident in self.incidents.all],
-            **self._log.told(),
-        }
+        return self._log.told(self.spec, self.composition, self.underruns, self.incidents.all)

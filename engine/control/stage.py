@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dsp.units import ms_to_frames
+from engine.control.beat_follower import Clock
 from engine.control.clip_library import ClipHolder, ClipLibrary
 from engine.control.deck import PlayingDeck
 from engine.control.edit import Edit, plan_edit
@@ -202,6 +203,13 @@ class Stage:
             self.newest.move_to(position_frames, at_frame)
             self.feed()
             return at_frame
+
+    def follow(self, clock: Clock) -> bool:
+        """Bring the loops with beats of scenes that follow a clock to `clock`; return whether any was moved."""
+        with self.lock:
+            moved = [playing.follow(clock, self._soon()) for playing in self._decks]
+            self.feed()
+            return any(moved)
 
     # what goes on -------------------------------------------------------------------------------------------------
 

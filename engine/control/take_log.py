@@ -1,12 +1,17 @@
 """What a recording's sidecar tells beside how it went: all that was done, so that the take can be rendered again."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from engine.control.incidents import Incident
 from engine.control.moves import MoveKeeper
 from engine.events import Event
+from engine.host.session import Underrun
 from engine.messages import Stopped
 from engine.moves import MoveLog
 from engine.params import ParamTable
+from engine.scene.composition import Composition
+from engine.spec import StreamSpec
 
 
 class TakeLog:
@@ -34,10 +39,22 @@ class TakeLog:
         """Note how it ended."""
         self._end = message
 
-    def told(self) -> dict[str, Any]:
-        """Return it as the sidecar has it."""
+    def told(
+        self,
+        spec: StreamSpec,
+        composition: Composition,
+        underruns: Sequence[Underrun],
+        incidents: Sequence[Incident],
+    ) -> dict[str, Any]:
+        """Return it as the sidecar has it, with what was played and how it went."""
         end = self._end
         return {
+            "rate": spec.rate_hz,
+            "quantum": spec.quantum_frames,
+            "scene": composition.scene.title,
+            "seed": composition.seed,
+            "underruns": [underrun._asdict() for underrun in underruns],
+            "incidents": [incident.as_json() for incident in incidents],
             "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
             "changes": self._changes,
             "moves": self._moves.moves,

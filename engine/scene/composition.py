@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.units import db_to_amplitude, seconds_to_frames
-from engine.errors import Problem, SoundError
+from engine.errors import InputError, Problem, SoundError
 from engine.events import Event
 from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
@@ -41,7 +41,8 @@ ENDLESS_WINDOW_S = 30.0
 class Track:
     """One lane pair of the bank: what it plays, how loud, where.
 
-    A live input has `input_channels` (from 0; one, or left and right) and neither clips nor events.
+    A live input has `input_channels` (from 0; one, or left and right) and neither clips nor events. `tempo_bpm` is
+    the scene's for a loop with beats, None for all others.
     """
 
     number: int
@@ -55,6 +56,13 @@ class Track:
     schedule: Once | Loop | Random
     clips: tuple[Clip, ...]
     input_channels: tuple[int, ...] = ()
+    tempo_bpm: float | None = None
+
+    @property
+    def beats(self) -> float | None:
+        """After how many quarter notes it begins again; None if it follows no tempo."""
+        beats = self.schedule.beats if isinstance(self.schedule, Loop) else None
+        return None if self.tempo_bpm is None or self.input_channels else beats
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +118,15 @@ class Composition:
         if track.input_channels:
             return iter(())
         generator = track_generator(self.seed, track.name)
-        return track_events(track.schedule, track.number, track.clips, generator, window_frames, self.rate_hz)
+        return track_events(
+            track.schedule,
+            track.number,
+            track.clips,
+            generator,
+            window_frames,
+            self.rate_hz,
+            track.tempo_bpm,
+        )
 
     def _anchor(self) -> Track | None:
         free = [t for t in self.tracks if isinstance(t.schedule, Once) and t.schedule.at is None]
@@ -147,7 +163,7 @@ def compose(
     wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
     shelf.fill(progress)
     tracks = [
-        _track(number, name, item, shelf, keys, field)
+        _track(number, name, item, shelf, keys, field, scene.tempo_bpm)
         for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
     ]
     duration: int | None
@@ -156,6 +172,18 @@ def compose(
     else:
         duration = seconds_to_frames(scene.duration, rate_hz)
     return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration)
+
+
+def made_ready(scene: Scene | Composition, before: Composition) -> Composition:
+    """Return a scene composed at the rate of `before`, of whose sounds none is made again.
+
+    Raises SoundError; InputError for a composition at another rate.
+    """
+    if isinstance(scene, Scene):
+        return compose(scene, rate_hz=before.rate_hz, reuse=before.materials)
+    if scene.rate_hz != before.rate_hz:
+        raise InputError(Problem(f"{scene.rate_hz} Hz", f"this show runs at {before.rate_hz} Hz", "rate"))
+    return scene
 
 
 def _extent(track: Track, rate_hz: int) -> int:
@@ -169,9 +197,16 @@ def _schedule(item: Atmo | SceneObject) -> Once | Loop | Random:
 
 
 def _track(
-    number: int, name: str, item: Atmo | SceneObject, shelf: Shelf, keys: tuple[SoundKey, ...], field: str
+    number: int,
+    name: str,
+    item: Atmo | SceneObject,
+    shelf: Shelf,
+    keys: tuple[SoundKey, ...],
+    field: str,
+    tempo_bpm: float | None,
 ) -> Track:
     schedule = _schedule(item)
+    tempo_bpm = tempo_bpm if isinstance(schedule, Loop) and schedule.beats is not None else None
     clips = tuple(
         _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz, field) for key in keys
     )
@@ -181,7 +216,7 @@ def _track(
     if isinstance(item, Atmo):
         return Track(number, name, 0.0, item.yields, 0.0, item.level_db, ATMO_SEND_DB, *sound)
     level_db = importance_to_level_db(item.importance) + item.gain_db
-    return Track(number, name, item.importance, item.yields, item.panning, level_db, 0.0, *sound)
+    return Track(number, name, item.importance, item.yields, item.panning, level_db, 0.0, *sound, tempo_bpm)
 
 
 def _clip(number: int, material: Material, loops: bool, rate_hz: int, field: str) -> Clip:

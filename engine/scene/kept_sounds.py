@@ -7,6 +7,7 @@ build that made it, so that nothing is ever out of date; what was not wanted for
 import contextlib
 import hashlib
 import os
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,9 @@ Samples = NDArray[np.float32]
 MOST_BYTES = 2**29
 """512 MiB: the sounds of about ten scenes."""
 _CRC_BYTES = 4
+
+_READING = threading.Lock()
+"""Python 3.11 may raise SystemError where two threads parse at once, and numpy parses the head of a file."""
 
 
 def kept(make: Callable[[], Samples], *made_from: str | int) -> Samples:
@@ -58,7 +62,7 @@ def tidy(most_bytes: int = MOST_BYTES) -> None:
 
 def _read(file: Path) -> Samples | None:
     try:
-        with file.open("rb") as stream:
+        with file.open("rb") as stream, _READING:
             samples = np.load(stream, allow_pickle=False)
             crc = stream.read()
         os.utime(file)

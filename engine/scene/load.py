@@ -49,6 +49,9 @@ _ALLOWED = {
     "at": f"0 to {MAX_SECONDS:g} seconds",
     "gap": "[minimum, maximum] in seconds",
     "kind": "once, loop or random",
+    "tempo_bpm": "20 to 300 beats a minute",
+    "beats": "0.25 to 1024 quarter notes",
+    "clock": "internal or midi",
     "yield": "never, normal or always",
     "schedule": "a mapping such as {kind: random, gap: [3, 12]}, where kind is once, loop or random",
     "room_detected": "true or false",
@@ -237,8 +240,8 @@ def _words(error: Any) -> tuple[str, str]:
 def _hint(key: str, place: FieldPath) -> str:
     """The key that was meant, or the keys there are."""
     if place[2:3] == ("schedule",):
-        if key in ("at", "gap"):
-            return "`at` goes with kind once, `gap` with kind random"
+        if key in ("at", "gap", "beats"):
+            return "`at` goes with kind once, `gap` with kind random, `beats` with kind loop"
         known = list(_SCHEDULES[str(place[3])].model_fields)
     elif len(place) == 1:
         known = [*Scene.model_fields, *PARALLEL_LISTS]

@@ -12,6 +12,7 @@ import numpy as np
 
 from dsp.units import ms_to_frames, seconds_to_frames
 from engine.events import Event
+from engine.scene.beats import Grid, period_frames, repetitions
 from engine.scene.schema import Loop, Once, Random
 
 EVENT_FADE_MS = 10.0
@@ -50,14 +51,19 @@ def track_events(
     generator: np.random.Generator,
     window_frames: int,
     rate_hz: int,
+    tempo_bpm: float | None = None,
 ) -> Iterator[Event]:
     """Yield the events of track `number` in the order of their starts; endless for `Loop` and `Random`.
 
-    `window_frames` is where a `Once` without `at` finds its seeded place.
+    `window_frames` is where a `Once` without `at` finds its seeded place; `tempo_bpm` is for a `Loop` with `beats`.
     """
     match schedule:
         case Once():
             yield _once(schedule, number, clips, generator, window_frames, rate_hz)
+        case Loop(beats=float(beats)) if tempo_bpm is not None:
+            grid = Grid(0.0, period_frames(beats, tempo_bpm, rate_hz))
+            clip = clips[0]
+            yield from repetitions(number, clip.number, clip.frames, clip.gain, grid, rate_hz)
         case Loop():
             yield from _loop(number, clips[0], rate_hz)
         case Random():

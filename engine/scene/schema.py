@@ -52,6 +52,8 @@ def _check_gap(gap_s: tuple[float, float]) -> tuple[float, float]:
 Yielding = Literal["never", "normal", "always"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_SECONDS, json_schema_extra={"unit": "seconds"})]
+Tempo = Annotated[float, Field(ge=20.0, le=300.0, json_schema_extra={"unit": "beats a minute"})]
+Beats = Annotated[float, Field(ge=0.25, le=1024.0, json_schema_extra={"unit": "quarter notes"})]
 Gap = Annotated[tuple[Seconds, Seconds], Field(strict=False), AfterValidator(_check_gap)]
 Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL, pattern=_PRINTABLE)]
 Reference = Annotated[str, AfterValidator(_check_reference)]
@@ -78,11 +80,15 @@ class Once(_Part):
 
 
 class Loop(_Part):
-    """The sound goes on without end, joined by crossfades."""
+    """The sound goes on without end, joined by crossfades, or begins again on the beats of the scene's tempo."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["kind"]})
 
     kind: Literal["loop"] = "loop"
+    beats: Beats | None = Field(
+        None,
+        description="Quarter notes at `tempo_bpm` after which it begins again; left out, when it has ended.",
+    )
 
 
 class Random(_Part):
@@ -144,6 +150,9 @@ class SceneObject(_Part):
                 f"{self.sound} is a live input, which is always on, and the schedule is {self.schedule.kind}"
             )
             raise rule(what, "leave `schedule` out", ("schedule",))
+        if _is_input(self.sound) and isinstance(self.schedule, Loop) and self.schedule.beats is not None:
+            what = f"{self.sound} is a live input, which does not begin again"
+            raise rule(what, "leave `beats` out", ("schedule", "beats"))
         return self
 
 
@@ -192,6 +201,12 @@ class Scene(_Part):
     duration: Annotated[float, Field(ge=0.1, le=MAX_SECONDS)] | Literal["auto"] = Field(
         "auto", description="Length of a render in seconds; auto is the longest sound. Playing is endless."
     )
+    tempo_bpm: Tempo | None = Field(
+        None, description="Quarter notes a minute, for loops with `beats`; left out, there is no tempo."
+    )
+    clock: Literal["internal", "midi"] = Field(
+        "internal", description="midi: a MIDI clock that runs while the scene plays sets tempo and beat."
+    )
     room_detected: bool = Field(False, description="Whether the place is a closed room.")
     room_size: Unit = Field(0.5, description="Perceived size: 0 short decay, 1 long decay.")
     damping: Unit = Field(0.5, description="Absorption of high frequencies: 0 hard walls, 1 soft.")
@@ -201,6 +216,14 @@ class Scene(_Part):
     objects: Annotated[tuple[SceneObject, ...], Field(strict=False, max_length=MAX_OBJECTS)] = Field(
         (), description="What sounds in the scene, in the order of its tracks."
     )
+
+    @model_validator(mode="after")
+    def _beats_need_a_tempo(self) -> Self:
+        for index, item in enumerate(self.objects):
+            if self.tempo_bpm is None and isinstance(item.schedule, Loop) and item.schedule.beats is not None:
+                place = ("objects", index, "schedule", "beats")
+                raise rule("a loop has beats and the scene no tempo", "add `tempo_bpm`, 20 to 300", place)
+        return self
 
     @classmethod
     def load(cls, path: str | Path, *, library: Sequence[Path] = ()) -> "Scene":

@@ -95,6 +95,15 @@ class Mapper:
         tempos = (port.clock.tempo_bpm(now_s) for port in self._ports.values())
         return next((tempo for tempo in tempos if tempo is not None), None)
 
+    def clock(self, now_s: float) -> tuple[float, float, float] | None:
+        """Return tempo in quarter notes a minute, quarter notes since the start, and `now_s`, of the clock that runs.
+
+        Of several it is that of the first port; None if none runs. It is what `Show.follow_clock` takes.
+        """
+        places = (port.clock.place(now_s) for port in self._ports.values())
+        found = next((place for place in places if place is not None), None)
+        return None if found is None else (*found, now_s)
+
     # ports --------------------------------------------------------------------------------------------------------
 
     def port_appeared(self, name: str) -> None:
@@ -153,6 +162,8 @@ class Mapper:
             status, data1, data2 = message
             if status >= midi.CLOCK:
                 seat.clock.take(status, at_s)
+            elif status == midi.SONG_POSITION:
+                seat.clock.locate(data2 << 7 | data1)
             key = status << 7 | data1 if status < midi.PROGRAM_CHANGE else status << 7
             if key in seat.plain:
                 control, hands = seat.plain[key]

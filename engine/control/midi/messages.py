@@ -14,6 +14,7 @@ PROGRAM_CHANGE: Final = 0xC0
 CHANNEL_PRESSURE: Final = 0xD0
 PITCH_BEND: Final = 0xE0
 SYSEX: Final = 0xF0
+SONG_POSITION: Final = 0xF2
 SYSEX_END: Final = 0xF7
 CLOCK: Final = 0xF8
 START: Final = 0xFA

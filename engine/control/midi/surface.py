@@ -14,6 +14,9 @@ from engine.control.midi.maps import default_maps, load_map
 from engine.control.midi.ports import MidiPorts
 from engine.errors import InputError, RoomtoneError
 
+FOLLOW_S = 0.1
+"""How often a clock is told."""
+
 LEARN_S = 20.0
 """How long a parameter waits for a control to be moved."""
 
@@ -22,7 +25,8 @@ class MidiSurface:
     """Plays `target` from MIDI ports, and shows values to them. A context manager.
 
     `maps` are files, or left out the maps of the user and those built in. `name`, `virtual` and `api` are those of
-    `MidiPorts`. `tell` is called with a line for the user, on the thread of the ports, as the target is.
+    `MidiPorts`. `tell` is called with a line for the user, and `follow` some ten times a second with the clock that
+    comes in, as `Show.follow_clock` takes it; both on the thread of the ports, as the target is.
     """
 
     def __init__(
@@ -35,14 +39,18 @@ class MidiSurface:
         virtual: bool = False,
         api: str = "auto",
         poll_s: float = 0.5,
+        follow: Callable[[float | None, float, float], object] | None = None,
     ) -> None:
         # set once
         self._tell = tell
+        self._follow = follow
         self._files = tuple(maps)
         # worker only
         self._mapper = Mapper(self._load(), target)
         self._learner = Learner()
         self._armed_until_s = 0.0
+        self._followed_s = 0.0
+        self._clocked = False
         # shared
         self._wanted: str | None = None
         self._learning = ""
@@ -112,10 +120,19 @@ class MidiSurface:
             self.ports.send(port, data)
         for problem in self._mapper.notices():
             self._tell(str(problem))
+        if self._follow is not None and now_s >= self._followed_s + FOLLOW_S:
+            self._followed_s = now_s
+            self._tell_clock(self._follow, now_s)
         if self._wanted is not None:
             self._arm(self._wanted, now_s)
         if self._learning:
             self._look_for_learned(now_s)
+
+    def _tell_clock(self, follow: Callable[[float | None, float, float], object], now_s: float) -> None:
+        clock = self._mapper.clock(now_s)
+        if clock is not None or self._clocked:
+            follow(*(clock or (None, 0.0, now_s)))
+        self._clocked = clock is not None
 
     def _arm(self, parameter: str, now_s: float) -> None:
         self._wanted = None
