@@ -412,3 +412,25 @@ def test_the_callback_neither_allocates_nor_waits_for_the_interpreter() -> None:
     assert len(re.findall(r"call i32 %", body)) == 1
     calls = set(re.findall(r"call [^\n@%]*@([\w.]+)", body))
     assert not {name for name in calls if not name.startswith("llvm.")}
+
+
+def test_a_device_that_was_late_once_keeps_the_ring_deep_for_ever() -> None:
+    """Two periods at once count for 5 to 10 s; a device that always takes four pieces at once is not forgotten."""
+    device = Device()
+    seen = []
+    for period in range(5000):
+        device.counters[callback.WRITTEN] += 128 if period != 100 else 256
+        for _ in range(2 if period == 100 else 1):
+            device.take(128, now_s=period * 128 / RATE_HZ)
+        seen.append(device.count(callback.DEVICE_FRAMES))
+    seconds = {frames: seen.count(frames) * 128 / RATE_HZ for frames in (128, 256)}
+    assert seen[99] == 128
+    assert 5.0 <= seconds[256] <= 10.1
+    assert seen[-1] == 128
+    pieces = Device()
+    for period in range(500):
+        for _ in range(4):
+            pieces.counters[callback.WRITTEN] += 128
+            pieces.take(128, now_s=period * 512 / RATE_HZ)
+            if period:
+                assert pieces.count(callback.DEVICE_FRAMES) == 512

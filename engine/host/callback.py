@@ -97,8 +97,14 @@ WORDS = 12
     SHORT,
     BURST,
     BURST_TIME,
-) = range(11)
-VOICE = 11
+    LARGEST,
+    LARGEST_BEFORE,
+    WINDOW_FRAMES,
+) = range(14)
+VOICE = 14
+
+FORGET_S = 5.0
+"""What a device took at once, because it was late, counts for so long, and up to twice that; then it is forgotten."""
 
 FADE_IN_MS = 5.0
 """How fast the sound comes back after an under-run."""
@@ -246,8 +252,13 @@ def _fill(source: Any, output: Any, frame_count: Any, time_info: Any, flags: Any
             intervals[LAST_NS] = now_ns
     voice[BURST] = voice[BURST] + frames if same_buffer else frames
     voice[BURST_TIME] = now
-    if voice[BURST] > counters[DEVICE_FRAMES]:
-        counters[DEVICE_FRAMES] = np.int64(voice[BURST])
+    voice[LARGEST] = max(voice[LARGEST], voice[BURST])
+    voice[WINDOW_FRAMES] += frames
+    counters[DEVICE_FRAMES] = np.int64(max(voice[LARGEST], voice[LARGEST_BEFORE]))
+    if voice[WINDOW_FRAMES] >= FORGET_S * words[RATE_HZ] and not same_buffer:
+        voice[LARGEST_BEFORE] = voice[LARGEST]
+        voice[LARGEST] = voice[BURST]
+        voice[WINDOW_FRAMES] = 0.0
 
     read = counters[READ]
     available = counters[WRITTEN] - read
