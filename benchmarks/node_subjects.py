@@ -11,7 +11,6 @@ from engine.nodes import (
     Compressor,
     Fader,
     Limiter,
-    LiveInput,
     Mix,
     OutputMeter,
     Pan,
@@ -21,6 +20,7 @@ from engine.nodes import (
     Unmask,
 )
 from engine.nodes.fader import Fade
+from engine.nodes.live_input import LiveInput
 from engine.params import Param
 from engine.rendering.steps import Delay, Sum
 from engine.spec import StreamSpec

@@ -25,7 +25,6 @@ MODULES = (
     "dsp.synth.kernels",
     "dsp.mixing",
     "dsp.levels",
-    "dsp.capture",
     "dsp.limiter",
     "dsp.true_peak",
     "dsp.ramp",
@@ -34,8 +33,9 @@ MODULES = (
     "dsp.loudness",
     "dsp.guard",
     "dsp.moves",
+    "dsp.capture",
 )
-"""All modules with kernels, what `engine.control.show` comes to last first."""
+"""All modules with kernels, what `engine.control.show` comes to last first; what few scenes need at the end."""
 
 
 class Ahead:

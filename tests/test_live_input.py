@@ -17,8 +17,8 @@ from engine.events import EventQueue
 from engine.inputs import INPUT_CHANNELS, INPUT_FRAMES, InputRing
 from engine.meters import MeterTable
 from engine.node import BuildContext
-from engine.nodes import LiveInput, Players, Trims
-from engine.nodes.live_input import LiveInputProcessor
+from engine.nodes import Players, Trims
+from engine.nodes.live_input import LiveInput, LiveInputProcessor
 from engine.params import ParamTable
 from engine.rendering import Graph, Renderer, compile_plan
 from engine.spec import Block, StreamSpec

@@ -19,7 +19,6 @@ from engine.nodes import (
     Compressor,
     Fader,
     Limiter,
-    LiveInput,
     Mix,
     OutputMeter,
     Pan,
@@ -29,6 +28,7 @@ from engine.nodes import (
     Unmask,
 )
 from engine.nodes.fader import NEVER, Fade
+from engine.nodes.live_input import LiveInput
 from engine.params import ParamTable
 from engine.spec import RATES_HZ, Block, StreamSpec
 

@@ -7,7 +7,6 @@ from engine.nodes import (
     Compressor,
     Fader,
     Limiter,
-    LiveInput,
     Mix,
     OutputMeter,
     Pan,
@@ -91,6 +90,8 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
     graph.chain(*(deck.node(word) for word in ("tracks", "trim", "unmask", "mix", "fader")))
     channels = tuple(t.input_channels for t in tracks)
     if any(channels):
+        from engine.nodes.live_input import LiveInput
+
         graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
         graph.connect(deck.node("input"), deck.node("trim"))
     room = deck.composition.scene.room

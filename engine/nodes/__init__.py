@@ -1,9 +1,11 @@
-"""The nodes: one file each, description and processor. The only home of pedalboard's plug-ins."""
+"""The nodes: one file each, description and processor. The only home of pedalboard's plug-ins.
+
+`engine.nodes.live_input` is imported where there is a live input: its kernel takes seconds to compile.
+"""
 
 from engine.nodes.compressor import Compressor
 from engine.nodes.fader import Fader
 from engine.nodes.limiter import Limiter
-from engine.nodes.live_input import LiveInput
 from engine.nodes.meter import OutputMeter
 from engine.nodes.mix import Mix, Pan
 from engine.nodes.players import Players
@@ -15,7 +17,6 @@ __all__ = [
     "Compressor",
     "Fader",
     "Limiter",
-    "LiveInput",
     "Mix",
     "OutputMeter",
     "Pan",
