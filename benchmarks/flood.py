@@ -8,14 +8,13 @@ What must hold: the ring never runs dry, and every control ends where it was tur
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.crowd import crowd
-from benchmarks.jack_server import JackServer
+from benchmarks.jack_server import serving
 from benchmarks.midi_device import MidiDevices
 from engine.control.midi.surface import MidiSurface
 from engine.control.performer import Performer
@@ -30,18 +29,12 @@ SETTLE_S = 2.0
 
 def measure(ports: int, rate_hz: int, seconds: float, tracks: int, safety_quanta: int) -> dict[str, Any]:
     """Do it; raises RuntimeError where there can be no JACK server."""
-    server = JackServer(RATE_HZ, 128, synchronous=True)
-    before = {name: os.environ.get(name) for name in server.variables}
-    try:
-        os.environ.update(server.variables)
-        if reason := server.wait_until_ready():
-            raise RuntimeError(f"no JACK server: {reason}")
-        with tempfile.TemporaryDirectory() as folder, MidiDevices() as devices:
-            return _measure(Path(folder), devices, ports, rate_hz, seconds, tracks, safety_quanta)
-    finally:
-        server.close()
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    with (
+        serving(RATE_HZ, synchronous=True),
+        tempfile.TemporaryDirectory() as folder,
+        MidiDevices() as devices,
+    ):
+        return _measure(Path(folder), devices, ports, rate_hz, seconds, tracks, safety_quanta)
 
 
 def _measure(

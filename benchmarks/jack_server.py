@@ -6,6 +6,8 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 RATE_HZ = 48_000
 PERIOD_FRAMES = 128
@@ -92,3 +94,21 @@ class JackServer:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+@contextmanager
+def serving(
+    rate_hz: int = RATE_HZ, period_frames: int = PERIOD_FRAMES, synchronous: bool = False
+) -> Iterator[JackServer]:
+    """A server that this process and its children find, until the block ends; raises RuntimeError without one."""
+    server = JackServer(rate_hz, period_frames, synchronous)
+    before = {name: os.environ.get(name) for name in server.variables}
+    try:
+        os.environ.update(server.variables)
+        if reason := server.wait_until_ready():
+            raise RuntimeError(f"no JACK server: {reason}")
+        yield server
+    finally:
+        server.close()
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

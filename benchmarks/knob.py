@@ -11,7 +11,6 @@ renders that differ in one move tell which sample that move changes first.
 
 import argparse
 import json
-import os
 import random
 import statistics
 import tempfile
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.bench import jack_ports
 from benchmarks.bench.input_tap import InputTap
 from benchmarks.crowd import crowd
-from benchmarks.jack_server import JackServer
+from benchmarks.jack_server import serving
 from benchmarks.midi_device import MidiDevices
 from engine.control.bounce import bounce
 from engine.control.midi.surface import MidiSurface
@@ -152,19 +151,13 @@ class _Timed(Performer):
 
 
 def measure(quantum_frames: int, moves: int, safety_quanta: int = 2, seed: int = 1) -> Knob:
-    """Measure with a JACK server of our own; raises HostError where there can be none."""
-    server = JackServer(RATE_HZ, quantum_frames)
-    before = {name: os.environ.get(name) for name in server.variables}
-    try:
-        os.environ.update(server.variables)
-        if reason := server.wait_until_ready():
-            raise RuntimeError(f"no JACK server: {reason}")
-        with tempfile.TemporaryDirectory() as folder, MidiDevices() as devices:
-            return _measure(Path(folder), devices, quantum_frames, moves, safety_quanta, seed)
-    finally:
-        server.close()
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    """Measure with a JACK server of our own; raises RuntimeError where there can be none."""
+    with (
+        serving(RATE_HZ, quantum_frames),
+        tempfile.TemporaryDirectory() as folder,
+        MidiDevices() as devices,
+    ):
+        return _measure(Path(folder), devices, quantum_frames, moves, safety_quanta, seed)
 
 
 class HeldUpError(RuntimeError):
