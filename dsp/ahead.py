@@ -11,8 +11,10 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 
+import dsp
 from dsp import jit
 
 MODULES = (
@@ -60,8 +62,12 @@ class Ahead:
         """Start the process, unless it would have nothing to work with."""
         if jit.cached() and (os.cpu_count() or 1) > 1:
             with contextlib.suppress(OSError):
+                root = str(Path(dsp.__path__[0]).resolve().parent)
+                path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "dsp.ahead"],
+                    # A `dsp.py` in the current folder must not take the place of ours.
+                    [sys.executable, "-P", "-m", "dsp.ahead"],
+                    env={**os.environ, "PYTHONPATH": path},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -90,6 +90,20 @@ def test_a_damaged_file_is_heard_or_stays(damage: object) -> None:
     assert file.read_bytes() == good
 
 
+def test_a_wrong_byte_in_the_head_of_a_file_stops_every_start() -> None:
+    """Whatever byte of the first 140 is wrong, in whatever way, and whatever the file is instead."""
+    maker = Maker(frames=4)
+    kept(maker, "rain")
+    (file,) = folder().iterdir()
+    good = file.read_bytes()
+    heads = [
+        good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :] for at in range(140) for bit in (1, 4, 64, 128)
+    ]
+    for damaged in (*heads, b"PK\x03\x04", good.replace(b"(4, 1)", b"(4000000000000, 1)")):
+        file.write_bytes(damaged)
+        assert kept(maker, "rain").tobytes() == maker.samples.tobytes()
+
+
 def test_a_folder_that_cannot_be_made_stops_the_scene(tmp_path: Path) -> None:
     (tmp_path / "sounds").write_text("in the way")
     assert kept(Maker(), "rain").shape == (1000, 1)

@@ -159,3 +159,10 @@ def alive(number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.live
+def test_ctrl_c_in_the_terminal_reaches_the_process_of_the_ports(fragile: MidiDevices, log: Log) -> None:
+    with log.ports() as ports:
+        assert ports.process_id is not None
+        assert os.getsid(ports.process_id) != os.getsid(0)

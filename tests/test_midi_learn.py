@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import presets
 from engine.control.midi.learn import Learned, Learner
-from engine.control.midi.map_file import forget_parameter, learned_path, map_text, save_binding
+from engine.control.midi.map_file import learned_path, map_text, save_binding
 from engine.control.midi.map_schema import Binding
 from engine.control.midi.maps import load_map, map_from_text
 from engine.errors import InputError, MapError
@@ -213,9 +213,7 @@ def test_a_saved_binding_is_lost_or_doubled(tmp_path: Path) -> None:
     assert save_binding(path, moved).bindings == (other, third, moved)
     taken = Binding(cc=2, channel=1, parameter="room.room_size")
     assert save_binding(path, taken).bindings == (third, moved, taken)
-    assert forget_parameter(path, WET)
-    assert not forget_parameter(path, WET)
-    assert load_map(path).bindings == (third, taken)
+    assert load_map(path).bindings == (third, moved, taken)
     assert [p.name for p in path.parent.iterdir()] == ["learned.yaml"]
 
 

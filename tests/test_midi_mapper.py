@@ -562,10 +562,13 @@ def test_ports_share_what_belongs_to_one() -> None:
 
 def test_the_clock_of_a_port_is_not_heard() -> None:
     rig = Rig("start: true, action: restart")
-    assert rig.mapper.tempo_bpm(rig.now_s) is None
+    assert rig.mapper.clock(rig.now_s) is None
+    rig.mapper.take(PORT, b"\xfa", rig.now_s)
     for tick in range(49):
         rig.mapper.take(PORT, b"\xf8", rig.now_s + tick / 48)
-    assert rig.mapper.tempo_bpm(rig.now_s + 1.0) == pytest.approx(120.0)
+    clock = rig.mapper.clock(rig.now_s + 1.0)
+    assert clock is not None
+    assert clock[0] == pytest.approx(120.0)
     assert rig.mapper.unmapped == 0
 
 

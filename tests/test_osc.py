@@ -149,6 +149,23 @@ def test_a_pattern_turns_all_it_matches_within_a_part_of_the_address(
     assert player.params.get("mix.st.range.panning") == 0.0
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/" + "{,}" * 100 + "zz",
+        "/" + "{?,?}" * 60 + "zz",
+        "/" + "*" * 200,
+        "/" + ("{" + ",".join("a" * n for n in range(1, 11)) + "}") * 3 + "*zz",
+        "/*{" + ",".join("?" * n for n in range(1, 8)) + "}*zz",
+    ],
+)
+def test_a_pattern_keeps_the_thread_for_ever(client: Client, player: Player, pattern: str) -> None:
+    client.send(pattern, 0.5)
+    client.send("/room/wet_level", 0.125)
+    synchronise(client)
+    assert player.params.get("room.wet_level") == 0.125
+
+
 def test_actions_come_in_their_order_and_the_end_of_a_press_does_nothing(
     client: Client, player: Player
 ) -> None:

@@ -19,6 +19,8 @@ from engine.control.incidents import Incident
 from engine.control.show import Show
 from engine.errors import InputError, SceneError
 from engine.messages import Failed
+from engine.scene.composition import compose
+from engine.scene.load import loads
 from engine.scene.schema import Scene
 from tests.scenes import built_in, small
 
@@ -268,3 +270,26 @@ def test_a_show_says_what_it_is_and_can_be_used_without_a_with_block() -> None:
     show.pause()
     assert "paused" in repr(show)
     show.close()
+
+
+def test_a_scene_with_a_live_input_has_its_kernel_loaded_while_it_plays() -> None:
+    """Where the device has an input, whatever such a scene needs is there before anything plays."""
+    listening = compose(
+        loads("title: Mic\nduration: 5\nobjects:\n  - {label: mic, sound: 'input:1'}\n"), rate_hz=RATE_HZ
+    )
+    with playing(input_channels=1) as show:
+        show.wait(0.3)
+        show.go(listening, 0.1)
+        until(lambda: not show.changing, show)
+        assert show.composition.scene.title == "Mic"
+        assert not [text for text in show.notices if "compiled or loaded" in text]
+
+
+def test_a_clock_that_runs_before_the_sound_spoils_what_is_heard_when() -> None:
+    show = Show(small(), driver="null", log=None)
+    try:
+        for second in range(20):
+            show.follow_clock(120.0, 2.0 * second, float(second))
+        assert not show._heard._offsets
+    finally:
+        show.close()

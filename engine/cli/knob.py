@@ -39,7 +39,7 @@ class Knob:
         """Go on by so many in the list; from none to its first or its last."""
         names = order(self._show.params)
         if names:
-            chosen = self.chosen
+            chosen = self.name if self.name in names else None
             place = names.index(chosen) + steps if chosen is not None else min(0, steps)
             self.name = names[place % len(names)]
 
@@ -49,31 +49,31 @@ class Knob:
 
     def turn(self, way: float) -> None:
         """Move it by that part of a knob's way; it stays at the ends."""
-        if self.chosen is not None:
-            row = self._show.params.row(self.chosen)
+        params = self._show.params
+        if self.name in params.rows:
+            row = params.rows[self.name]
             p = row.param
             if p.choices:
-                now = self._show.params.get(row.name)
+                now = params.get(row.name)
                 value = min(p.hi, max(p.lo, now + (1.0 if way > 0.0 else -1.0)))
             else:
-                position = round(self._show.params.get_unit(row.name) + way, 9)
+                position = round(params.get_unit(row.name) + way, 9)
                 value = p.value_at(min(1.0, max(0.0, position)))
             self._show.set(row.name, value)
 
     def reset(self) -> None:
         """Give it the value it has in the scene."""
-        if self.chosen is not None:
-            row = self._show.params.row(self.chosen)
-            self._show.set(row.name, row.default)
+        params = self._show.params
+        if self.name in params.rows:
+            self._show.set(self.name, params.rows[self.name].default)
 
     def lines(self) -> Sequence[ParamLine]:
         """Return the chosen one between its neighbours, for the view; nothing if none is chosen."""
-        chosen = self.chosen
-        if chosen is None:
-            return ()
         params = self._show.params
         names = order(params)
-        place = names.index(chosen)
+        if self.name not in names:
+            return ()
+        place = names.index(self.name)
         return [
             _line(params, params.row(names[n % len(names)]), n == place)
             for n in ((place - 1, place, place + 1) if len(names) > 2 else (place,))

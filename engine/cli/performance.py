@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from engine.cli.knob import COARSE, FINE, Knob
 from engine.control.incidents import reason
 from engine.control.performer import Performer
+from engine.errors import InputError
 
 if TYPE_CHECKING:
     from engine.control.show import Show
@@ -51,7 +52,15 @@ class Performance(Performer):
         return HELP_LINE if self.knob.chosen is None else KNOB_LINE
 
     def key(self, name: str) -> bool:
-        """Do what key `name` means; return False if the show is to stop."""
+        """Do what key `name` means, or tell why it cannot be done; return False if the show is to stop."""
+        try:
+            return self._do(name)
+        except InputError as error:
+            # Another thread may have changed the scene meanwhile.
+            self.show.tell("notice", str(error))
+            return True
+
+    def _do(self, name: str) -> bool:
         chosen = self.knob.chosen
         match name:
             case "q":

@@ -23,7 +23,7 @@ from engine.cli.common import (
     load,
     read_settings,
 )
-from engine.cli.surfaces import midi_surface, mistaken_for_port, osc_server
+from engine.cli.surfaces import map_files, midi_surface, mistaken_for_port, osc_server
 from engine.errors import HostError, InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
@@ -139,12 +139,15 @@ def play(
     osc: Annotated[
         int | None,
         typer.Option(
-            metavar="PORT", min=1, max=65_535, help="Listen to OSC at this UDP port of this machine."
+            metavar="PORT", min=0, max=65_535, help="Listen to OSC at this UDP port of this machine."
         ),
     ] = None,
     osc_host: Annotated[
-        str, typer.Option(metavar="HOST", help="Listen to OSC there; 0.0.0.0 is for the whole network.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option(
+            metavar="HOST", help="Listen to OSC there, not on this machine alone; 0.0.0.0 is everywhere."
+        ),
+    ] = None,
     seed: SeedOption = None,
     rate: RateOption = 48_000,
     quantum: QuantumOption = 128,
@@ -171,6 +174,9 @@ def play(
     settings = read_settings(set_)
     if midi_map and midi is None:
         raise InputError(Problem("there is no MIDI to map", "give --midi as well", "--midi-map"))
+    if osc_host is not None and osc is None:
+        raise InputError(Problem("there is no OSC to listen to", "give --osc PORT as well", "--osc-host"))
+    maps = map_files(midi_map)
     names = scenes or [DEFAULT_SCENE]
     with interruptible() as stop:
         loaded, path = load(names[0], library)
@@ -206,7 +212,7 @@ def play(
             with ExitStack() as around:
                 # Before the show, so that nothing that is played on them is lost.
                 try:
-                    surface = _surfaces(performance, around, midi, midi_map, osc, osc_host)
+                    surface = _surfaces(performance, around, midi, maps, osc, osc_host or "127.0.0.1")
                 except BaseException:
                     show.close()
                     raise
@@ -245,7 +251,7 @@ def _surfaces(
     performance: "Performance",
     around: ExitStack,
     midi: str | None,
-    midi_map: list[str] | None,
+    maps: list[Path],
     osc: int | None,
     osc_host: str,
 ) -> "MidiSurface | None":
@@ -254,7 +260,7 @@ def _surfaces(
         around.enter_context(osc_server(performance, osc, osc_host))
     if midi is None:
         return None
-    surface = midi_surface(performance, midi, midi_map)
+    surface = midi_surface(performance, midi, maps)
     try:
         around.enter_context(surface)
     except HostError as error:

@@ -20,7 +20,7 @@ from engine.cli.common import (
     progress,
     read_settings,
 )
-from engine.errors import InputError, Problem
+from engine.errors import InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
     from engine.control.take import Take
@@ -47,7 +47,7 @@ EXAMPLES = """**Examples**
     roomtone render street.yaml --moves take.wav.json -o again.wav
 
 **A take again**: `--moves` renders what was played and recorded with `play --record take.wav`, with every move of a
-parameter at its frame, and says whether the samples are the same. Then seed, rate, length and quantum are the take's.
+parameter at its frame; seed, rate, length and quantum are the take's. If other samples come out, the exit code is 1.
 
 **The masking file** is JSON: what the unmasking sees, every `hop_s` seconds. Shares, 0 to 1, are of what matters of a
 track: `buried` is how much of it the others hide, `maskers` are the three who hide most, `pairs` all of them as
@@ -161,9 +161,10 @@ def render(
     figures = result.report()
     if take is not None:
         figures["same_as_take"] = result.sha256 == take.sha256
+    other = take is not None and result.sha256 != take.sha256
     if as_json:
         typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
-        return
+        raise typer.Exit(1 if other else 0)
     for fault in result.faults:
         typer.echo(f"fault: {fault}", err=True)
     events = sum(len(t["events"]) for t in figures["tracks"])
@@ -174,16 +175,10 @@ def render(
     also = [f"masking in {masking}"] if masking else []
     also += [f"stems in {stems}"] if stems else []
     typer.echo(" and ".join([f"wrote {output}", *also]))
+    if other:
+        raise RoomtoneError("these are not the samples of the take: has a sound, or the program, changed?")
     if take is not None:
-        same = result.sha256 == take.sha256
-        typer.echo(
-            f"{len(take.moves)} moves; "
-            + (
-                "the samples are those of the take"
-                if same
-                else "NOT the samples of the take: has a sound changed?"
-            )
-        )
+        typer.echo(f"{len(take.moves)} moves; the samples are those of the take")
 
 
 def _read_take(moves: Path, **others: object) -> "Take":
@@ -191,7 +186,7 @@ def _read_take(moves: Path, **others: object) -> "Take":
     from engine.control.take import Take
 
     for name, value in others.items():
-        if value:
+        if value is not None and value is not False:
             raise InputError(
                 Problem("the take has its own", "leave it out with --moves", f"--{name.strip('_')}")
             )

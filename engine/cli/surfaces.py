@@ -26,16 +26,27 @@ def with_optional_value(arguments: list[str]) -> list[str]:
     ]
 
 
-def midi_surface(performance: "Performance", port: str, maps: list[str] | None) -> "MidiSurface":
+def map_files(names: list[str] | None) -> list[Path]:
+    """Return the files of MIDI maps; raises MapError for one that is not there or will not do."""
+    if not names:
+        return []
+    from engine.control.midi.maps import find_map, load_map
+
+    files = [find_map(name) for name in names]
+    for file in files:
+        load_map(file)
+    return files
+
+
+def midi_surface(performance: "Performance", port: str, maps: list[Path]) -> "MidiSurface":
     """Return the MIDI surface of a performance; raises MapError for a map. On entry HostError for a port."""
-    from engine.control.midi.maps import find_map
     from engine.control.midi.surface import MidiSurface
 
     show = performance.show
     return MidiSurface(
         performance,
         lambda text: show.tell("midi", text),
-        maps=[find_map(name) for name in maps or ()],
+        maps=maps,
         name=None if port in (ALL, VIRTUAL, "") else port,
         virtual=port == VIRTUAL,
         follow=show.follow_clock,
@@ -46,7 +57,9 @@ def osc_server(performance: "Performance", port: int, host: str) -> "OscServer":
     """Return an OSC server for a performance; raises HostError if the port is taken, InputError."""
     from engine.control.osc import OscServer
 
-    return OscServer(performance, port, host, lambda text: performance.show.tell("osc", text))
+    server = OscServer(performance, port, host, lambda text: performance.show.tell("osc", text))
+    performance.show.tell("osc", f"OSC is listened to at {server.host}:{server.port}")
+    return server
 
 
 def mistaken_for_port(port: str, error: HostError) -> HostError:

@@ -116,7 +116,9 @@ def bounce(
     if quantum_frames is None:
         quantum_frames = offline_quantum(len(composition.tracks))
     if observer is not None:
-        quantum_frames = min(quantum_frames, observer.longest_quantum_frames)
+        longest = min(quantum_frames, observer.longest_quantum_frames)
+        # The moves of a take come between its quanta.
+        quantum_frames = longest if take is None else _divisor(take.quantum, longest)
     spec = StreamSpec(composition.rate_hz, quantum_frames)
     frames = length_frames(composition, duration_s, endless) if take is None else take.frames
     graph = default_graph(composition)
@@ -171,6 +173,11 @@ def _quantum_of(take: Take, asked: int | None) -> int:
     if asked is not None and take.quantum % asked:
         raise InputError(Problem(f"{asked} frames", f"must divide the {take.quantum} of the take", "quantum"))
     return take.quantum if asked is None else asked
+
+
+def _divisor(quantum_frames: int, most: int) -> int:
+    """Return the largest divisor of a quantum that is no more than `most`."""
+    return next(frames for frames in range(most, 0, -1) if quantum_frames % frames == 0)
 
 
 WRITE_FRAMES = 4096

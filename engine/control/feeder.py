@@ -4,12 +4,16 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from engine.errors import InputError
 from engine.events import ALL_TRACKS, ANY_FRAME, CUT, QUEUE_CAPACITY, Event, EventQueue, cut
 
 HORIZON_S = 8.0
 """How far ahead events are queued: as long as the control side may be held up without the engine missing any."""
 
-MOST_EVENTS = QUEUE_CAPACITY - 96
+MOST_TRIGGERED = 256
+"""How many triggered sounds are not over at once."""
+
+MOST_EVENTS = QUEUE_CAPACITY - 96 - MOST_TRIGGERED
 """How many events are queued or sound at once: a cut always finds room, and so do all that are queued again."""
 
 TIDY_S = 1.0
@@ -61,6 +65,7 @@ class Feeder:
         self._heap: list[tuple[int, int]] = []
         self._alive: list[tuple[Event, int]] = []
         self._unsent: deque[Event] = deque()
+        self._triggered: list[int] = []
         self._keep_log = keep_log
         self.log: list[Event] = []
 
@@ -120,7 +125,14 @@ class Feeder:
             self.add(number, events, offset_frame, at_frame)
 
     def trigger(self, event: Event) -> None:
-        """Queue one event beside what the tracks are fed, on the engine's clock."""
+        """Queue one event beside what the tracks are fed, on the engine's clock.
+
+        Raises InputError while `MOST_TRIGGERED` still sound.
+        """
+        self._triggered = [over_frame for over_frame in self._triggered if over_frame > event.start_frame]
+        if len(self._triggered) >= MOST_TRIGGERED:
+            raise InputError(f"{MOST_TRIGGERED} triggered sounds are not over yet")
+        self._triggered.append(event.start_frame + event.frames)
         self._send(event, event.start_frame + event.frames)
         if self._keep_log:
             self.log.append(event)

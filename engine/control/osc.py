@@ -42,8 +42,8 @@ MOST_PACKETS = 512
 
 POLL_S = 0.1
 JOIN_S = 2.0
-LONGEST_ADDRESS, MOST_STARS = 512, 4
-"""A pattern with more could keep the thread busy for long."""
+LONGEST_ADDRESS, MOST_STARS, MOST_WORDS = 512, 4, 32
+"""A pattern with more could keep the thread busy for long. A list of words counts as a star, and has so many in all."""
 
 MOST_TOLD = 1000
 """So many different mistakes are told; a hostile sender could make up any number."""
@@ -241,9 +241,12 @@ class OscServer:
             self._names = {address_of(name): name for name in params.rows}
         if address in self._names:
             return [self._names[address]]
-        if address.count("*") > MOST_STARS or len(address) > LONGEST_ADDRESS:
+        stars = address.count("*") + address.count("{")
+        if stars > MOST_STARS or address.count(",") > MOST_WORDS or len(address) > LONGEST_ADDRESS:
             raise ParamError(
-                Problem("the address is too long", f"{LONGEST_ADDRESS} characters, {MOST_STARS} stars")
+                Problem(
+                    "the address is too long", f"{LONGEST_ADDRESS} characters, {MOST_STARS} stars or lists"
+                )
             )
         if _PATTERN.search(address):
             pattern = _regular(address)

@@ -6,7 +6,7 @@ MIDI, OSC and the keys all go through it.
 import math
 
 from engine.control.hands import ACTIONS
-from engine.control.show import Show
+from engine.control.show import MAX_SEEK_S, Show
 from engine.errors import InputError, Problem
 from engine.params import ParamTable
 
@@ -51,7 +51,8 @@ class Performer:
                 if show.paused:
                     show.play()
             case "seek":
-                show.seek(round(_number(argument, "seconds") * show.spec.rate_hz))
+                seconds = min(max(_number(argument, "seconds"), -1.0), 2.0 * MAX_SEEK_S)
+                show.seek(round(seconds * show.spec.rate_hz))
             case "next_scene" | "previous_scene":
                 step = 1 if action == "next_scene" else -1
                 self.go((self.place + step) % self.scenes)

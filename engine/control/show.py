@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -10,8 +11,8 @@ from typing import Any, Literal
 from dsp.units import ms_to_frames, seconds_to_frames
 from engine.control.heard import HeardClock
 from engine.control.incidents import Incident, Incidents, default_log
-from engine.control.masking import MaskingMoment, masking_moment
 from engine.control.recorder import Recorder
+from engine.control.show_state import ShowState
 from engine.control.stage import Stage
 from engine.control.supervisor import Supervisor
 from engine.control.take_log import TakeLog
@@ -20,13 +21,14 @@ from engine.errors import HostError, InputError, NoAnswer, Problem
 from engine.host.engine_handle import EngineHandle
 from engine.host.probe import DeviceProbe
 from engine.host.protocol import DriverName
-from engine.host.session import DeviceIntervals, EngineStatistics, Underrun
 from engine.messages import Built, DeviceLost, Failed, Fault, Notice, Started, Stopped, ToControl
-from engine.meters import MeterTable
-from engine.params import ParamTable, spoken
+from engine.params import spoken
 from engine.scene.composition import Composition, compose, made_ready
 from engine.scene.schema import Scene
 from engine.spec import StreamSpec
+
+LIVE_INPUT = "engine.nodes.live_input"
+"""Imported, and compiled if need be, before anything that may need it plays or is locked."""
 
 STOP_FADE_MS = 50.0
 GO_S = 4.0
@@ -35,14 +37,15 @@ DEFAULT_RATE_HZ = 48_000
 MAX_SEEK_S = 86_400.0
 DEVICE_TIMEOUT_S = 15.0
 """How long a device may take to be opened at first: beyond, its driver hangs."""
-TRIGGER_LEAD_QUANTA = 2
-"""How far ahead of what is rendered a triggered sound begins: none loses its first frames to a quantum under way."""
+TRIGGER_LEAD_MS = 6.0
+"""How far ahead of what is rendered a triggered sound begins, 2 quanta at least: longer than the interpreter may be
+held by another thread, so that none loses its first frames."""
 
 BUILD_TIMEOUT_S = 120.0
 """How long an engine may take to build its graph: on the first run it compiles its kernels."""
 
 
-class Show:
+class Show(ShowState):
     """Plays a scene through an audio device, or silently to the null clock where there is none.
 
     `scene` is a `Scene`, or a composition that is ready and has its own `seed` and `rate_hz`. `device` is part of a
@@ -97,6 +100,8 @@ class Show:
             scene.spare(Path(record))
             self._recorder = Recorder(Path(record), scene.rate_hz)
         self._input_channels = scene.scene.input_channels if input_channels is None else input_channels
+        if self._input_channels:
+            import_module(LIVE_INPUT)
         self._engine = EngineHandle(
             self.spec,
             device=device,
@@ -107,13 +112,14 @@ class Show:
             latency=latency,
             input_device=input_device,
             input_channels=self._input_channels,
+            modules=(LIVE_INPUT,) if self._input_channels else (),
             spare=spare,
         )
         self._stage = Stage(self._engine, scene.rate_hz, self.tell)
         self._supervisor = Supervisor(
-            self._engine, DeviceProbe(), self.incidents, self._stage.rewind, self._stage.lock
+            self._engine, DeviceProbe(), self.incidents, self._rewind, self._stage.lock
         )
-        self._log = TakeLog(self._engine.moves)
+        self._log = TakeLog(self._engine.moves, recording=record is not None)
         self._heard = HeardClock(scene.rate_hz)
         self._leaving = threading.Event()
         self._stopped = threading.Event()
@@ -166,75 +172,6 @@ class Show:
         self._take(started)
         self._take_messages()
 
-    # what it is ---------------------------------------------------------------------------------------------------
-
-    @property
-    def composition(self) -> Composition:
-        """The scene that plays, the newest while two cross-fade."""
-        return self._stage.newest.composition
-
-    @property
-    def params(self) -> ParamTable:
-        """Everything that can be turned now."""
-        return self._stage.params
-
-    @property
-    def meters(self) -> MeterTable:
-        """Everything that can be read now."""
-        return self._stage.meters
-
-    @property
-    def plan_latency_frames(self) -> int:
-        """The latency of the graph's longest path."""
-        return self._stage.latency_frames
-
-    @property
-    def notices(self) -> list[str]:
-        """One line for each of the newest 1000 incidents."""
-        return [incident.text for incident in self.incidents.all]
-
-    @property
-    def underruns(self) -> list[Underrun]:
-        """Every under-run so far, as far as they are remembered."""
-        return self._underruns.all
-
-    @property
-    def frame(self) -> int:
-        """The engine's absolute frame that is rendered next. It only ever grows, also over a seek or a new engine."""
-        return self._engine.frame
-
-    @property
-    def position_s(self) -> float:
-        """Where in its scene the show is, in seconds."""
-        return self._stage.newest.position_frames(self.frame) / self.spec.rate_hz
-
-    @property
-    def paused(self) -> bool:
-        """Whether it stands still."""
-        return self._stage.paused
-
-    @property
-    def changing(self) -> bool:
-        """Whether a scene is on its way in or out, or an edit under way."""
-        return self._stage.changing
-
-    def statistics(self) -> EngineStatistics:
-        """Return how the engine is doing now."""
-        return self._engine.statistics()
-
-    def intervals(self) -> DeviceIntervals:
-        """Return how evenly the device has asked for its buffers since the present engine began."""
-        return self._engine.intervals()
-
-    def masking(self, per_band: bool = False) -> MaskingMoment:
-        """Return who masks whom now, before and after unmasking; `per_band` also in which of the 25 bands."""
-        composition, _, meters = self.moment()
-        return masking_moment(meters, tuple(t.name for t in composition.tracks), per_band)
-
-    def moment(self) -> tuple[Composition, ParamTable, MeterTable]:
-        """Return the scene that plays with its parameters and meters, which fit each other even during an edit."""
-        return self._stage.moment()
-
     def __repr__(self) -> str:
         """Say what plays where, for a notebook."""
         title = self.composition.scene.title
@@ -267,7 +204,7 @@ class Show:
             raise InputError(Problem(f"{seconds:g} seconds", "0 to 600", "seconds"))
         composition = self._composed(scene)
         self._stage.go(composition, seconds_to_frames(seconds, self.spec.rate_hz))
-        self._note_change("go", scene=composition.scene.title)
+        self._log.change(self.frame, "go", scene=composition.scene.title)
 
     def edit(self, scene: Scene | Composition) -> None:
         """Make the playing scene into `scene`, an edited version of it: what is the same in both goes on undisturbed.
@@ -276,26 +213,28 @@ class Show:
         changed in the scene stays. Raises InputError for what cannot be used; then the sound stays as it is.
         """
         self._stage.edit(self._composed(scene))
-        self._note_change("edit")
+        self._log.change(self.frame, "edit")
 
     def trigger(self, track: str | int) -> None:
         """Have the next sound of a track (its name, or its number from 1) begin at once, beside what it plays anyway.
 
         A track with several sounds takes them in turn. Raises InputError for a track that is not there.
         """
+        lead_frames = ms_to_frames(TRIGGER_LEAD_MS, self.spec.rate_hz)
         with self._stage.lock:
-            event = self._stage.trigger(track, TRIGGER_LEAD_QUANTA * self.spec.quantum_frames)
-            self._note_change("trigger", event=event)
+            frame = self.frame
+            event = self._stage.trigger(track, max(lead_frames, 2 * self.spec.quantum_frames))
+            self._log.change(frame, "trigger", event=event)
 
     def pause(self) -> None:
         """Fade the sounds out and stand still; the room rings out."""
         with self._stage.lock:
-            self._note_change("pause", at_frame=self._stage.pause())
+            self._log.change(self.frame, "pause", at_frame=self._stage.pause())
 
     def play(self) -> None:
         """Go on after `pause`."""
         with self._stage.lock:
-            self._note_change("play", at_frame=self._stage.play())
+            self._log.change(self.frame, "play", at_frame=self._stage.play())
 
     def seek(self, frame: int) -> None:
         """Go on, or stand, at `frame` of the scene, within a day."""
@@ -303,7 +242,7 @@ class Show:
         if not 0 <= frame <= last:
             raise InputError(Problem(f"frame {frame}", f"0 to {last}, a day", "frame"))
         with self._stage.lock:
-            self._note_change("seek", to_frame=frame, at_frame=self._stage.seek(frame))
+            self._log.change(self.frame, "seek", to_frame=frame, at_frame=self._stage.seek(frame))
 
     def follow_clock(self, bpm: float | None, beats: float, at_s: float) -> None:
         """Bring loops with `beats`, in scenes with `clock: midi`, to a clock; to be called about ten times a second.
@@ -311,13 +250,15 @@ class Show:
         At `at_s`, on the clock of `time.monotonic`, it stood at `beats` quarter notes since its start, and it runs at
         `bpm`; None, or beyond 20 to 300: it has stopped or gone, and the loops go on at the last tempo.
         """
+        if not self.device:
+            return
         latency_frames = self.plan_latency_frames + self.device_latency_s * self.spec.rate_hz
         with self._stage.lock:
             now = self._engine.statistics()
             self._heard.read(now, time.monotonic())
             clock = self._heard.clock(bpm, beats, at_s, now, self.driver == "null", latency_frames)
             if clock is not None and self._stage.follow(clock):
-                self._note_change("tempo", bpm=bpm)
+                self._log.change(self.frame, "tempo", bpm=bpm)
 
     def stop(self, fade_ms: float = STOP_FADE_MS, at_frame: int | None = None) -> None:
         """Fade out for good, at once or from the engine's `at_frame` on; does not wait."""
@@ -379,6 +320,8 @@ class Show:
 
     def _composed(self, scene: Scene | Composition) -> Composition:
         scene = made_ready(scene, self.composition)
+        if scene.scene.input_channels:
+            import_module(LIVE_INPUT)
         if self._recorder:
             scene.spare(self._recorder.path)
         if scene.scene.input_channels > self._input_channels:
@@ -413,6 +356,7 @@ class Show:
             return
         self._stage.take(message)
         if isinstance(message, Started):
+            self._heard = HeardClock(self.spec.rate_hz)
             first = not self.device
             self.driver, self.device, self.device_latency_s = (
                 message.driver,
@@ -442,8 +386,9 @@ class Show:
         """Note an incident: a word for programs, a line for the user."""
         self.incidents.report(kind, text, self.frame)
 
-    def _note_change(self, what: str, **more: object) -> None:
-        self._log.change(self.frame, what, **more)
+    def _rewind(self, frame: int) -> None:
+        self._log.change(frame, "engine")
+        self._stage.rewind(frame)
 
     def _sidecar(self) -> dict[str, Any]:
         self._log.take(self.params)

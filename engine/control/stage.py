@@ -167,12 +167,13 @@ class Stage:
             self.params.set(name, value)
 
     def trigger(self, track: str | int, lead_frames: int) -> Event:
-        """Have the next sound of a track of the newest scene begin `lead_frames` after what is rendered now.
+        """Have the next sound of a track of the newest scene that plays begin `lead_frames` after what is rendered now.
 
         Returns its event, on the engine's clock. Raises InputError.
         """
         with self.lock:
-            return self.newest.trigger(track, self._engine.frame + lead_frames)
+            begun = [playing for playing in self._decks if playing.begun] or self._decks
+            return begun[-1].trigger(track, self._engine.frame + lead_frames)
 
     def pause(self) -> int:
         """Fade all sounds out and have all scenes stand still; tails ring out. Returns the engine's frame of that.

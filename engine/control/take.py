@@ -1,6 +1,5 @@
 """A take: the sidecar of a recording, from which the same samples can be rendered again."""
 
-import json
 from collections import deque
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,16 +11,22 @@ from engine.errors import InputError, Problem
 from engine.events import Event
 from engine.params import ParamTable
 from engine.scene.composition import Composition
+from engine.scene.files import read_bytes
 from engine.spec import RATES_HZ
 
-Frame = Annotated[int, Field(ge=0)]
+Frame = Annotated[int, Field(ge=0, le=2**53)]
+Number = Annotated[int, Field(ge=-(2**62), le=2**62)]
+EventFields = tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, float, float, float, Number]
+"""Those of an `engine.events.Event`."""
+
+MOST_BYTES = 2**28
 MAX_PROBLEMS = 10
 
 
 class _Part(BaseModel):
     """A part of a sidecar; what is not needed to render it again is not looked at."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
 
 class EndFade(_Part):
@@ -41,7 +46,7 @@ class Change(_Part):
     what: str
     at_frame: Frame | None = None
     to_frame: Frame | None = None
-    event: Annotated[list[int | float], Field(min_length=11, max_length=11)] | None = None
+    event: EventFields | None = None
 
     @property
     def again(self) -> bool:
@@ -56,6 +61,12 @@ class Change(_Part):
             case _:
                 return False
 
+    @property
+    def due_frame(self) -> int:
+        """When a render does it at the latest: while that frame is to be rendered next."""
+        acts = self.at_frame if self.event is None else self.event[0]
+        return self.frame if acts is None else min(self.frame, acts)
+
     def do(self, deck: PlayingDeck) -> None:
         """Do it again."""
         match self:
@@ -65,8 +76,8 @@ class Change(_Part):
                 deck.go_on(at_frame)
             case Change(what="seek", at_frame=int() as at_frame, to_frame=int() as to_frame):
                 deck.move_to(to_frame, at_frame)
-            case Change(what="trigger", event=list() as e):
-                deck.feeder.trigger(Event._make([*map(int, e[:7]), *map(float, e[7:10]), int(e[10])]))
+            case Change(what="trigger", event=tuple() as event):
+                deck.feeder.trigger(Event(*event))
             case _:
                 pass
 
@@ -81,7 +92,7 @@ class Take(_Part):
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     rate: Annotated[int, Field(ge=RATES_HZ[0], le=RATES_HZ[-1])]
     quantum: Annotated[int, Field(ge=1)]
-    frames: Annotated[int, Field(ge=1)]
+    frames: Annotated[int, Field(ge=1, le=2**40)]
     first_frame: Frame
     sha256: str
     fade: EndFade | None
@@ -93,21 +104,8 @@ class Take(_Part):
     def read(cls, path: Path) -> "Take":
         """Read a sidecar; raises InputError that names the file and the field, or what cannot be rendered again."""
         try:
-            take = cls.model_validate(json.loads(path.read_text("utf-8")), strict=False)
-        except FileNotFoundError:
-            raise InputError(
-                Problem("no such file", "the sidecar of a recording, as take.wav.json", file=str(path))
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(Problem(f"cannot be read ({error})", file=str(path))) from None
-        except json.JSONDecodeError as error:
-            raise InputError(
-                Problem(
-                    "is no JSON", "the sidecar of a recording, as take.wav.json", "", str(path), error.lineno
-                )
-            ) from None
-        except RecursionError:
-            raise InputError(Problem("is nested too deeply", file=str(path))) from None
+            text = read_bytes(path, str(path), "sidecar of a recording, as take.wav.json", MOST_BYTES)
+            take = cls.model_validate_json(text)
         except ValidationError as error:
             raise InputError(_problems(error, path)) from None
         take._check(path)
@@ -117,7 +115,7 @@ class Take(_Part):
         """Raise InputError if no render can be what was heard."""
         for first in (change for change in self.changes if not change.again):
             what = f"has a {first.what!r} at frame {first.frame}"
-            allowed = "only a take of one scene that was not edited can be rendered again"
+            allowed = "only a take of one scene that was not edited, by one engine, can be rendered again"
             raise InputError(Problem(what, allowed, "changes", str(path)))
         if self.first_frame:
             raise InputError(
@@ -141,6 +139,10 @@ class Take(_Part):
         ]
         for field, mine, its in wrong:
             raise InputError(Problem(f"was played with {field} {mine}", f"not {its}", field, str(path)))
+        for number, change in enumerate(self.changes):
+            if change.event is not None and not _plays(Event(*change.event), composition):
+                field = f"changes[{number}].event"
+                raise InputError(Problem("is no sound of this scene", "as it was recorded", field, str(path)))
 
     def replay(self) -> "Replay":
         """Return what does it all again."""
@@ -162,8 +164,15 @@ class Replay:
         while self._moves and self._moves[0][0] <= frame:
             _, name, value = self._moves.popleft()
             params.set(name, value)
-        while self._changes and self._changes[0].frame <= frame:
+        while self._changes and self._changes[0].due_frame <= frame:
             self._changes.popleft().do(deck)
+
+
+def _plays(event: Event, composition: Composition) -> bool:
+    materials = composition.materials
+    if event.track >= len(composition.tracks) or event.clip >= len(materials):
+        return False
+    return event.offset_frames + event.frames <= len(materials[event.clip].samples)
 
 
 def _problems(error: ValidationError, path: Path) -> list[Problem]:
@@ -172,5 +181,6 @@ def _problems(error: ValidationError, path: Path) -> list[Problem]:
         parts: list[Any] = list(one["loc"])
         field = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip(".")
         what = "is missing" if one["type"] == "missing" else one["msg"].lower()
+        what = what if one["type"] != "json_invalid" else f"is no JSON: {one['ctx']['error']}"
         found.append(Problem(what, "a sidecar that `roomtone play --record` wrote", field, str(path)))
     return found

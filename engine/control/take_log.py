@@ -1,5 +1,6 @@
 """What a recording's sidecar tells beside how it went: all that was done, so that the take can be rendered again."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +14,18 @@ from engine.params import ParamTable
 from engine.scene.composition import Composition
 from engine.spec import StreamSpec
 
+MOST_CHANGES = 1000
+
 
 class TakeLog:
-    """Moves of parameters, triggers, other changes and the end of a show, as they come. See `engine.control.take`."""
+    """Moves of parameters, triggers, other changes and the end of a show, as they come. See `engine.control.take`.
 
-    def __init__(self, moves: MoveLog) -> None:
+    Where nothing is recorded only the newest changes are kept.
+    """
+
+    def __init__(self, moves: MoveLog, recording: bool) -> None:
         self._moves = MoveKeeper(moves)
-        self._changes: list[dict[str, Any]] = []
+        self._changes: deque[dict[str, Any]] = deque(maxlen=None if recording else MOST_CHANGES)
         self._end: Stopped | None = None
 
     def take(self, params: ParamTable) -> None:
@@ -56,7 +62,7 @@ class TakeLog:
             "underruns": [underrun._asdict() for underrun in underruns],
             "incidents": [incident.as_json() for incident in incidents],
             "fade": end and {"frame": end.fade_frame, "frames": end.fade_frames},
-            "changes": self._changes,
+            "changes": list(self._changes),
             "moves": self._moves.moves,
             "lost_moves": self._moves.lost,
         }

@@ -55,7 +55,8 @@ class EngineHandle:
 
     `device` is part of a device's name, `latency` what it is asked for (seconds, or its own idea of `low` or `high`),
     `blocksize_frames` how much it shall take at once; `safety_quanta` how far the engine is ahead of it, with `adapt`
-    more when it was late. `input_channels` of `input_device` (default: the same device) arrive in `inputs`. With
+    more when it was late. `input_channels` of `input_device` (default: the same device) arrive in `inputs`; `modules`
+    with kernels that a later graph may need are imported before it plays. With
     `spare` a second process waits to take over, from `ready_spare` on. With `verbose` the engine's stderr (drivers'
     chatter included) goes to the terminal, else it is kept for `died`.
 
@@ -75,6 +76,7 @@ class EngineHandle:
         blocksize_frames: int | None = None,
         input_device: str | None = None,
         input_channels: int = 0,
+        modules: tuple[str, ...] = (),
         first_frame: int = 0,
         spare: bool = True,
         verbose: bool = False,
@@ -102,6 +104,7 @@ class EngineHandle:
             blocksize_frames=blocksize_frames,
             input_device=input_device,
             input_channels=input_channels,
+            modules=modules,
             safety_quanta=safety_quanta,
             adapt=adapt,
             first_frame=first_frame,

@@ -75,6 +75,8 @@ class _Engine:
         threading.Thread(target=self._end_orphan, name="orphan", daemon=True).start()
         try:
             get_ready(self._wish)  # there is time while the graph is being built
+            for module in self._wish.modules:
+                import_module(module)
             self._messenger.begin.wait()
             if not self._messenger.quitting.is_set():
                 self._play()

@@ -21,7 +21,7 @@ class Open:
     `fade_in_ms`. `device` is part of a device's name (with its host API, if that is needed to tell it from others);
     `latency` and `blocksize_frames` are what it is asked for. `safety_quanta` is how many quanta the engine is ahead
     of it; with `adapt` they become more when it was late. `input_channels` of `input_device` (by default the same)
-    are recorded to the session.
+    are recorded to the session. `modules` are imported while there is time, since a later graph may need them.
     """
 
     memory: str
@@ -32,6 +32,7 @@ class Open:
     blocksize_frames: int | None = None
     input_device: str | None = None
     input_channels: int = 0
+    modules: tuple[str, ...] = ()
     safety_quanta: int = 2
     adapt: bool = False
     first_frame: int = 0

@@ -8,7 +8,7 @@ from engine.errors import Problem, SceneError
 from engine.scene.reader import MAX_BYTES
 
 
-def read_bytes(path: Path, shown: str, what: str) -> bytes:
+def read_bytes(path: Path, shown: str, what: str, most_bytes: int = MAX_BYTES) -> bytes:
     """At most one byte more than such a file may have; `what` it is, such as "scene file".
 
     Errors: SceneError naming the file as `shown`.
@@ -20,7 +20,7 @@ def read_bytes(path: Path, shown: str, what: str) -> bytes:
             mode = os.fstat(descriptor).st_mode
             if stat.S_ISREG(mode):
                 with open(descriptor, "rb", closefd=False) as file:
-                    return file.read(MAX_BYTES + 1)
+                    return file.read(most_bytes + 1)
         finally:
             os.close(descriptor)
     except FileNotFoundError:

@@ -71,13 +71,14 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
     """
     sub_seed = int(np.random.SeedSequence([seed, zlib.crc32(source.encode())]).generate_state(1)[0])
 
+    made_at_hz = rate_hz if rate_hz >= SYNTH_RATE_HZ else 2 * SYNTH_RATE_HZ
+
     def make() -> NDArray[np.float32]:
         from dsp.synth import synthesise
 
-        made_at_hz = rate_hz if rate_hz >= SYNTH_RATE_HZ else 2 * SYNTH_RATE_HZ
         return resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
 
-    samples = kept(make, sound.name, sub_seed, rate_hz)
+    samples = kept(make, sound.name, sub_seed, made_at_hz, rate_hz)
     return _finish(samples, f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT)
 
 

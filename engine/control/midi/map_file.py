@@ -36,18 +36,6 @@ def save_binding(path: Path, binding: Binding) -> MidiMap:
     return load_map(path)
 
 
-def forget_parameter(path: Path, parameter: str, track: int | str | None = None) -> bool:
-    """Take the bindings of a parameter out of the map in `path`; return whether there was one. Errors: MapError."""
-    if not path.exists():
-        return False
-    present = load_map(path)
-    kept = tuple(b for b in present.bindings if (b.parameter, b.track) != (parameter, track))
-    if len(kept) == len(present.bindings):
-        return False
-    _write(path, present.model_copy(update={"bindings": kept}))
-    return True
-
-
 def map_text(midi_map: MidiMap) -> str:
     """The map as YAML, one binding a line; reading it gives the same map."""
     lines = [f"title: {_scalar(midi_map.title)}", f"source: {_scalar(midi_map.source)}"]

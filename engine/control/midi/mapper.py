@@ -90,11 +90,6 @@ class Mapper:
         told, self._notices = self._notices, []
         return told
 
-    def tempo_bpm(self, now_s: float) -> float | None:
-        """Return the tempo of the first port that sends a clock; None if none does."""
-        tempos = (port.clock.tempo_bpm(now_s) for port in self._ports.values())
-        return next((tempo for tempo in tempos if tempo is not None), None)
-
     def clock(self, now_s: float) -> tuple[float, float, float] | None:
         """Return tempo in quarter notes a minute, quarter notes since the start, and `now_s`, of the clock that runs.
 
@@ -121,8 +116,11 @@ class Mapper:
     def replace_maps(self, maps: Sequence[MidiMap]) -> None:
         """Go on with other maps, at the same ports."""
         self._maps = tuple(maps)
-        for name in list(self._ports):
+        for name, before in list(self._ports.items()):
             self.port_appeared(name)
+            # The clock runs on, and the parser is in the middle of a message.
+            self._ports[name].clock, self._ports[name].parser = before.clock, before.parser
+            self._malformed_before -= before.parser.malformed
 
     def _seat(self, name: str) -> _Port:
         port = self._ports[name] = _Port()

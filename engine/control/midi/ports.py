@@ -240,6 +240,7 @@ class MidiPorts:
             stdout=subprocess.PIPE,
             stderr=log,
             bufsize=0,
+            start_new_session=True,  # Ctrl-C is ours to understand
         )
         assert child.stdin is not None
         os.set_blocking(child.stdin.fileno(), False)

@@ -17,6 +17,9 @@ from engine.errors import InputError, RoomtoneError
 FOLLOW_S = 0.1
 """How often a clock is told."""
 
+SYSTEM = b"\xf0"
+"""From here on a status byte is of no channel: a clock and a sequencer go on while a control is waited for."""
+
 LEARN_S = 20.0
 """How long a parameter waits for a control to be moved."""
 
@@ -110,7 +113,7 @@ class MidiSurface:
     def _take(self, port: str, data: bytes, at_s: float) -> None:
         if self._learning:
             self._learner.take(port, data, at_s)
-        else:
+        if not self._learning or data[:1] >= SYSTEM:
             self._mapper.take(port, data, at_s)
 
     def _flush(self) -> None:
