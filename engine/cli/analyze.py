@@ -198,20 +198,16 @@ def _render(
 @contextmanager
 def _output_folder(folder: Path) -> Iterator[None]:
     """Make the folder and try it before an hour is spent on what goes there; an error leaves none behind."""
-    made = []
+    made: list[Path] = []
     try:
-        for part in (folder, *folder.parents):
-            if part.exists():
-                break
-            made.append(part)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        _tidy(made)
-        what = f"cannot be written to ({error.strerror or error})"
-        raise InputError(Problem(what, "a folder for pictures", "plots", file=str(folder))) from None
-    try:
+        try:
+            made += [part for part in (folder, *folder.parents) if not part.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            what = f"cannot be written to ({error.strerror or error})"
+            raise InputError(Problem(what, "a folder for pictures", "plots", file=str(folder))) from None
         yield
     except BaseException:
         _tidy(made)
