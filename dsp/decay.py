@@ -29,7 +29,7 @@ def octave_band(response: Response, centre_hz: float, rate_hz: float) -> Respons
 
 
 def t30_s(response: Response, rate_hz: float) -> float:
-    """Return T30: twice the time from -5 to -35 dB of the backward-integrated energy; NaN where it does not get there."""
+    """Return T30: twice the time from -5 to -35 dB of the backward-integrated energy; NaN where it ends before."""
     energy = np.cumsum((response**2).sum(axis=1)[::-1])[::-1]
     if not energy[0] > 0.0:
         return math.nan

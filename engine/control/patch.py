@@ -1,10 +1,14 @@
 """The graphs of scenes: one deck a scene, and the master that all of them share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from engine.errors import InputError, Problem
+from engine.impulse import ImpulseResponse
+from engine.node import Node
 from engine.nodes import (
     Compressor,
+    ConvolutionRoom,
     Fader,
     Limiter,
     LiveInput,
@@ -13,12 +17,17 @@ from engine.nodes import (
     Pan,
     Players,
     Room,
+    SlapEcho,
     Trims,
     Unmask,
 )
 from engine.nodes.fader import NEVER, UP, Fade
 from engine.rendering import Graph
 from engine.scene.composition import REFERENCE_LUFS, Composition
+from engine.scene.schema import Room as SceneRoom
+
+ROOM_ENGINES: dict[str, Callable[[float, float, float, float], Node]] = {"freeverb": Room}
+"""What makes a room of size, damping, wet level and width, by the word of a scene's `room.engine`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,8 @@ class Deck:
 def default_graph(composition: Composition) -> Graph:
     """Return sources → trims → unmask → mix → room and fader → master → meter for the tracks of `composition`.
 
-    Outdoors (`room_detected` false) there is no room node: nothing returns.
+    The room is what the scene says: a reverb, or a measured impulse response. Outdoors (`room_detected` false) it is
+    one echo, or there is no room node and nothing returns.
     """
     return stage_graph([Deck(composition)])
 
@@ -93,11 +103,28 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
     if any(channels):
         graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
         graph.connect(deck.node("input"), deck.node("trim"))
-    room = deck.composition.scene.room
-    if room.detected:
-        graph.add(deck.node("room"), Room(room.size, room.damping, room.wet_level, room.width))
+    room = room_node(deck.composition)
+    if room is not None:
+        graph.add(deck.node("room"), room)
         graph.connect(f"{deck.node('mix')}.send", deck.node("room"))
         graph.connect(deck.node("room"), deck.node("fader"))
+
+
+def room_node(composition: Composition) -> Node | None:
+    """Return what answers the tracks' sends in the room of `composition`; None where nothing does."""
+    return make_room(composition.scene.room, composition.impulse)
+
+
+def make_room(room: SceneRoom, impulse: ImpulseResponse | None = None) -> Node | None:
+    """Return the node of a room. Raises InputError for an engine that is not there."""
+    if not room.detected:
+        return None if room.echo_ms is None else SlapEcho(room.echo_ms, room.wet_level)
+    if impulse is not None:
+        return ConvolutionRoom(impulse, room.wet_level)
+    if room.engine not in ROOM_ENGINES:
+        allowed = f"one of {', '.join(ROOM_ENGINES)}"
+        raise InputError(Problem(f"there is no engine {room.engine}", allowed, "room.engine"))
+    return ROOM_ENGINES[room.engine](room.size, room.damping, room.wet_level, room.width)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.control.patch import StemTaps
+from engine.control.patch import StemTaps, room_node
 from engine.errors import InputError, Problem
 from engine.media import AudioWriter
 from engine.rendering import Plan
@@ -22,7 +22,7 @@ class StemWriters:
     def __init__(self, folder: Path, composition: Composition, taps: StemTaps, rate_hz: int) -> None:
         self._folder = folder
         self._taps = taps
-        self._has_room = composition.scene.room.detected
+        self._has_room = room_node(composition) is not None
         self._composition = composition
         self._names = [t.name for t in composition.tracks]
         self._rate_hz = rate_hz

@@ -1,6 +1,7 @@
 """The nodes: one file each, description and processor. The only home of pedalboard's plug-ins."""
 
 from engine.nodes.compressor import Compressor
+from engine.nodes.convolution import ConvolutionRoom
 from engine.nodes.fader import Fader
 from engine.nodes.limiter import Limiter
 from engine.nodes.live_input import LiveInput
@@ -8,11 +9,13 @@ from engine.nodes.meter import OutputMeter
 from engine.nodes.mix import Mix, Pan
 from engine.nodes.players import Players
 from engine.nodes.room import Room
+from engine.nodes.slap_echo import SlapEcho
 from engine.nodes.trims import Trims
 from engine.nodes.unmask import Unmask
 
 __all__ = [
     "Compressor",
+    "ConvolutionRoom",
     "Fader",
     "Limiter",
     "LiveInput",
@@ -21,6 +24,7 @@ __all__ = [
     "Pan",
     "Players",
     "Room",
+    "SlapEcho",
     "Trims",
     "Unmask",
 ]
