@@ -5,6 +5,7 @@ fourth order without phase, so that no filter rings on behind a short decay.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,27 @@ Response = NDArray[np.float64]
 BUTTERWORTH_ORDER = 4
 
 
-def octave_band(response: Response, centre_hz: float, rate_hz: float) -> Response:
-    """Return the octave around `centre_hz`; its edges are 3 dB down."""
+def octave_t30_s(response: Response, rate_hz: float, centres_hz: Sequence[float]) -> tuple[float, ...]:
+    """Return T30 of each octave, its edges 3 dB down; NaN without a decay, or above the rate."""
     size = _padded(len(response))
+    spectrum = np.fft.rfft(response, size, axis=0)
     hz = np.fft.rfftfreq(size, 1.0 / rate_hz)
     hz[0] = 1e-3
-    detune = math.sqrt(2.0) * (hz / centre_hz - centre_hz / hz)
-    gain = 1.0 / np.sqrt(1.0 + np.minimum(np.abs(detune), 1e12) ** (2 * BUTTERWORTH_ORDER))
-    spectrum = np.fft.rfft(response, size, axis=0) * gain[:, None]
-    return np.asarray(np.fft.irfft(spectrum, size, axis=0)[: len(response)])
+    times = []
+    for centre_hz in centres_hz:
+        if centre_hz * math.sqrt(2.0) >= 0.5 * rate_hz:
+            times.append(math.nan)
+            continue
+        # What lies three octaves above is gone: a lower rate holds the rest.
+        step = max(
+            1, 1 << int(math.log2(0.5 * rate_hz / (8.0 * centre_hz))) if rate_hz > 16.0 * centre_hz else 1
+        )
+        bins = size // step // 2 + 1
+        detune = math.sqrt(2.0) * (hz[:bins] / centre_hz - centre_hz / hz[:bins])
+        gain = 1.0 / np.sqrt(1.0 + np.minimum(np.abs(detune), 1e12) ** (2 * BUTTERWORTH_ORDER))
+        band = np.fft.irfft(spectrum[:bins] * gain[:, None], size // step, axis=0)[: len(response) // step]
+        times.append(t30_s(band, rate_hz / step))
+    return tuple(times)
 
 
 def t30_s(response: Response, rate_hz: float) -> float:
@@ -39,11 +52,6 @@ def t30_s(response: Response, rate_hz: float) -> float:
         return math.nan
     slope = np.polyfit(np.arange(first, last) / rate_hz, level_db[first:last], 1)[0]
     return float(-60.0 / slope)
-
-
-def mid_t30_s(response: Response, rate_hz: float) -> float:
-    """Return T_mid: the mean of T30 in the octaves of 500 Hz and 1 kHz."""
-    return 0.5 * sum(t30_s(octave_band(response, hz, rate_hz), rate_hz) for hz in (500.0, 1000.0))
 
 
 def loudness_energy(response: Response, rate_hz: float) -> float:
@@ -71,4 +79,5 @@ def correlation(response: Response) -> float:
 
 
 def _padded(frames: int) -> int:
-    return 1 << int(1.25 * frames + 1024).bit_length()
+    """A length that ends in silence, so that nothing comes round, and that halves well."""
+    return -(-(frames + 8192) // 4096) * 4096

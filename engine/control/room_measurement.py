@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsp.decay import Response, correlation, loudness_energy, octave_band, t30_s
+from dsp.decay import Response, correlation, loudness_energy, octave_t30_s
 from dsp.room_acoustics import RoomTarget
 from engine.clips import ClipStore
 from engine.events import EventQueue
@@ -61,15 +61,10 @@ def measure_room(node: Node, target: RoomTarget, rate_hz: int) -> RoomMeasuremen
 
     The direct sound is that of a mono object in the middle, which a mix passes at unity.
     """
-    response = impulse_response(node, rate_hz, min(LONGEST_S, 1.5 * target.rt60_s + 0.3))
+    response = impulse_response(node, rate_hz, min(LONGEST_S, 1.2 * target.rt60_s + 0.2))
     power = loudness_energy(response, rate_hz)
     return RoomMeasurement(
-        tuple(
-            t30_s(octave_band(response, hz, rate_hz), rate_hz)
-            if hz * math.sqrt(2.0) < 0.5 * rate_hz
-            else math.nan
-            for hz in OCTAVES_HZ
-        ),
+        octave_t30_s(response, rate_hz, OCTAVES_HZ),
         -10.0 * math.log10(power) if power > 0.0 else math.inf,
         correlation(response),
     )

@@ -35,8 +35,8 @@ class Tail:
         self._level = 1.0
         self._rt60_s = 0.0
         self._aim(target)
-        # A larger block than any before, or another rate, would clear the tail.
-        self._plugin.process(np.zeros((spec.quantum_frames, 2), np.float32), self._declared_hz, reset=False)
+        self._silence = np.zeros((spec.quantum_frames, 2), np.float32)
+        self._prime()
         self._plugin.reset()
         self.awake = False
         self.frames_left = 0
@@ -51,6 +51,7 @@ class Tail:
         self._gains.fill(wet * self._level)
         self._ramp.jump_to(self._gains)
         self._plugin.freeze_mode = 0.0
+        self._prime()
         self.awake = True
         self.frames_left = 0
 
@@ -86,6 +87,10 @@ class Tail:
         self._plugin.reset()
         self.awake = False
         self.frames_left = 0
+
+    def _prime(self) -> None:
+        """Show the plug-in its largest block: after a reset, the first that is larger than before clears the tail."""
+        self._plugin.process(self._silence, self._declared_hz, reset=False)
 
     def _aim(self, target: RoomTarget) -> None:
         size, damping = knobs(target.rt60_s, target.treble_ratio, self._rate_hz, self._declared_hz)
