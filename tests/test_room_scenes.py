@@ -11,7 +11,7 @@ from scipy import signal
 
 from dsp.decay import loudness_energy
 from engine.control.bounce import bounce
-from engine.control.patch import default_graph, room_node
+from engine.control.patch import default_graph, room_nodes
 from engine.control.room_measurement import impulse_response
 from engine.errors import InputError, SceneError, SoundError
 from engine.impulse import ImpulseResponse
@@ -101,7 +101,7 @@ def test_a_measured_response_sounds_otherwise(tmp_path: Path, rate_hz: int, chan
     click(tmp_path)
     hall(tmp_path, rate_hz, channels)
     composition = composed(tmp_path, "room: {impulse: hall.wav}, wet_level: 1")
-    node = room_node(composition)
+    node = room_nodes(composition)["room"]
     assert isinstance(node, ConvolutionRoom)
     response = impulse_response(node, RATE, 0.6)
     assert 10 * np.log10(loudness_energy(response, RATE)) == pytest.approx(0.0, abs=0.1)
@@ -124,7 +124,7 @@ def test_a_convolution_is_another_than_that_of_the_books(tmp_path: Path) -> None
     """Noise through the node against scipy: within -80 dB of the peak, the plug-in's own gain included."""
     hall(tmp_path)
     click(tmp_path)
-    node = room_node(composed(tmp_path, "room: {impulse: hall.wav}, wet_level: 1"))
+    node = room_nodes(composed(tmp_path, "room: {impulse: hall.wav}, wet_level: 1"))["room"]
     assert isinstance(node, ConvolutionRoom)
     from tests.test_nodes import build, noise
 
@@ -187,7 +187,7 @@ def test_a_scene_without_a_response_has_one(tmp_path: Path) -> None:
     hall(tmp_path)
     composition = composed(tmp_path, "room_detected: false, room: {impulse: hall.wav}")
     assert composition.impulse is None
-    assert room_node(composition) is None
+    assert room_nodes(composition) == {}
     assert load_impulse(composition.scene, RATE) is None
 
 
@@ -212,6 +212,38 @@ def test_an_engine_that_is_not_there_ends_in_a_traceback(
     room = SceneRoom(detected=True, size=0.5, damping=0.5, wet_level=0.5, width=1.0, engine="fdn")
     with pytest.raises(InputError, match=r"room\.engine: there is no engine fdn; one of freeverb"):
         patch.make_room(room)
+
+
+def test_early_reflections_are_left_out_or_come_where_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the tail, from the same send, into the stem of the room; refused by name where nothing makes them."""
+    from engine.control import patch
+
+    click(tmp_path)
+    monkeypatch.setattr(patch, "EARLY_REFLECTIONS", None)
+    composition = composed(tmp_path, "room: {preset: bedroom, early: 0.5}")
+    with pytest.raises(InputError, match=r"room\.early: there are no early reflections"):
+        default_graph(composition)
+    made: list[tuple[float, ...]] = []
+
+    def echo(size: float, damping: float, level_db: float) -> SlapEcho:
+        made.append((size, damping, level_db))
+        return SlapEcho(5.0, 0.5)
+
+    monkeypatch.setattr(patch, "EARLY_REFLECTIONS", echo)
+    graph = default_graph(composition)
+    assert set(graph.nodes) >= {"room", "early"}
+    room = composition.scene.room
+    assert made[0] == pytest.approx((room.size, room.damping, -6.02), abs=0.01)
+    bounce(composition, stems=tmp_path / "stems", duration_s=1.0)
+    stems = {
+        n: soundfile.read(tmp_path / "stems" / f"{n}.wav")[0] for n in ("room", "premaster", "post/click")
+    }
+    atmo = soundfile.read(tmp_path / "stems" / "post" / "atmo.wav")[0]
+    rest = stems["premaster"] - stems["room"] - stems["post/click"] - atmo
+    assert np.abs(rest).max() < 1e-6
+    assert "early" not in default_graph(composed(tmp_path, "room: {preset: forest, early: true}")).nodes
 
 
 def test_stems_of_a_place_with_an_echo_miss_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dsp.units import amplitude_to_db
 from engine.errors import InputError, Problem
 from engine.impulse import ImpulseResponse
 from engine.node import Node
@@ -28,6 +29,9 @@ from engine.scene.schema import Room as SceneRoom
 
 ROOM_ENGINES: dict[str, Callable[[float, float, float, float], Node]] = {"freeverb": Room}
 """What makes a room of size, damping, wet level and width, by the word of a scene's `room.engine`."""
+
+EARLY_REFLECTIONS: Callable[[float, float, float], Node] | None = None
+"""What makes the early reflections of a room of size and damping, at a level in dB."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,27 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
     if any(channels):
         graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
         graph.connect(deck.node("input"), deck.node("trim"))
-    room = room_node(deck.composition)
-    if room is not None:
-        graph.add(deck.node("room"), room)
-        graph.connect(f"{deck.node('mix')}.send", deck.node("room"))
-        graph.connect(deck.node("room"), deck.node("fader"))
+    for word, node in room_nodes(deck.composition).items():
+        graph.add(deck.node(word), node)
+        graph.connect(f"{deck.node('mix')}.send", deck.node(word))
+        graph.connect(deck.node(word), deck.node("fader"))
 
 
-def room_node(composition: Composition) -> Node | None:
-    """Return what answers the tracks' sends in the room of `composition`; None where nothing does."""
-    return make_room(composition.scene.room, composition.impulse)
+def room_nodes(composition: Composition) -> dict[str, Node]:
+    """Return what answers the tracks' sends in the room of `composition`, by name: `room`, and `early` beside it.
+
+    Raises InputError for what a scene may ask for and is not there.
+    """
+    room = composition.scene.room
+    nodes: dict[str, Node] = {}
+    tail = make_room(room, composition.impulse)
+    if tail is not None:
+        nodes["room"] = tail
+    if room.detected and room.early > 0.0:
+        if EARLY_REFLECTIONS is None:
+            raise InputError(Problem("there are no early reflections", "must be false", "room.early"))
+        nodes["early"] = EARLY_REFLECTIONS(room.size, room.damping, amplitude_to_db(room.early))
+    return nodes
 
 
 def make_room(room: SceneRoom, impulse: ImpulseResponse | None = None) -> Node | None:
@@ -133,7 +148,6 @@ class StemTaps:
 
     pre: str = "pan_pre.bank"
     post: str = "pan_post.bank"
-    room: str = "room.return"
 
 
 def add_stem_taps(graph: Graph) -> StemTaps:
