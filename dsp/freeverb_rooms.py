@@ -42,14 +42,14 @@ HYSTERESIS = 1.1
 
 
 def usable_share(rt60_s: float, treble_ratio: float, rate_hz: float) -> float:
-    """Return the largest share of the rate, up to 1, with which a Freeverb comes near both times."""
+    """Return the largest share of the rate with which a Freeverb comes near both times; it may be more than 1."""
     longest_loss = _loss_s(rate_hz, 1.0)
     by_time = -rt60_s * math.log(FEEDBACK_OFFSET) / longest_loss
     ratio = _ratio_of_loop(treble_ratio)
     low, high = (low_pass_gain(1.0, hz, rate_hz) for hz in (MID_HZ, TREBLE_HZ))
     by_damping = math.log(low / high) * ratio / max(1.0 - ratio, 1e-9) * rt60_s / longest_loss
     sparse = -rt60_s * math.log(SPARSEST_FEEDBACK) / longest_loss
-    return min(1.0, by_time, max(by_damping, sparse))
+    return min(by_time, max(by_damping, sparse))
 
 
 def choose_share(rt60_s: float, treble_ratio: float, rate_hz: float, present: int = -1) -> int:

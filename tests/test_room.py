@@ -238,6 +238,18 @@ def test_a_knob_that_trembles_on_a_border_swaps_reverbs_all_the_time() -> None:
     assert HYSTERESIS > 24**0.02
 
 
+def test_a_knob_that_comes_back_finds_another_reverb() -> None:
+    """From 3.9 s, undamped, to 0.25 s and back: the one with the longest delays again."""
+    bench = build(Room(0.86, 0.0, 0.5, 1.0))
+    fed = []
+    for size in (0.86, 0.0, 0.86):
+        bench.params.set("node.room_size", size)
+        for _ in range(100):
+            bench.run(0.1)
+        fed.append(bench.processor._fed)  # type: ignore[attr-defined]
+    assert fed == [0, 2, 0]
+
+
 def test_a_room_that_takes_over_another_forgets_what_rings_out() -> None:
     """Adopted in the middle of a crossfade and of a ring-out: the very samples that the old one would have made."""
     for quanta in (3, 40):
