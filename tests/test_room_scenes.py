@@ -1,5 +1,6 @@
 """A scene's room from its file to the samples: reverb, impulse response or echo, and how loud beside the rest."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,7 @@ def test_responses_are_told_apart_by_something_else_than_their_samples() -> None
     assert one != other
     assert ConvolutionRoom(one, 0.3) == ConvolutionRoom(same, 0.3) != ConvolutionRoom(other, 0.3)
     assert one != "a"
+    assert pickle.loads(pickle.dumps(ConvolutionRoom(one, 0.3))) == ConvolutionRoom(one, 0.3)
 
 
 def test_a_scene_without_a_response_has_one(tmp_path: Path) -> None:
