@@ -16,6 +16,7 @@ from engine.nodes import (
     Pan,
     Players,
     Room,
+    SlapEcho,
     Trims,
     Unmask,
 )
@@ -127,6 +128,7 @@ SUBJECTS: dict[str, Subject] = {
     "mix": Subject(_mix, BANKS),
     "pan": Subject(lambda *given: Pan(_mix(*given)), BANKS),
     "room": Subject(lambda *_: Room(0.5, 0.5, 0.3, 0.8), (1,)),
+    "slap_echo": Subject(lambda *_: SlapEcho(30.0, 0.3), (1,)),
     "fader": Subject(_fader, (1,)),
     "compressor": Subject(lambda *_: Compressor(), (1,)),
     "limiter": Subject(lambda *_: Limiter(), (1,)),

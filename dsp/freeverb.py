@@ -61,7 +61,8 @@ def rt60_to_room_size(rt60_s: float, rate_hz: float, declared_rate_hz: float | N
     return _to_room_size(_feedback(rt60_s, rate_hz, declared_rate_hz))
 
 
-def _low_pass(damping: float, frequency_hz: float, rate_hz: float) -> float:
+def low_pass_gain(damping: float, frequency_hz: float, rate_hz: float) -> float:
+    """Return the gain of the low-pass in the loops at one frequency: 1 at 0 Hz."""
     a = DAMPING_SCALE * damping
     angle = 2.0 * math.pi * frequency_hz / rate_hz
     return (1.0 - a) / math.sqrt(1.0 - 2.0 * a * math.cos(angle) + a * a)
@@ -79,7 +80,7 @@ def rt60_s(
     Octave-band T30s from 500 Hz to 2 kHz measure -5 % to +5 % of it; at 4 kHz under strong damping up to +13
     %, as the slow edge of the band sets what is measured.
     """
-    gain = (FEEDBACK_OFFSET + FEEDBACK_SCALE * room_size) * _low_pass(damping, frequency_hz, rate_hz)
+    gain = (FEEDBACK_OFFSET + FEEDBACK_SCALE * room_size) * low_pass_gain(damping, frequency_hz, rate_hz)
     frames = mean_comb_frames(declared_rate_hz or rate_hz)
     return -3.0 * MEASURED_OVER_LOOP_TIME * frames / (rate_hz * math.log10(gain))
 
@@ -102,7 +103,7 @@ def knobs_for_rt60(
     # No one-pole tells the two frequencies that far apart: the strongest damping comes nearest.
     a = 0.0 if q <= 0.0 else (b - math.sqrt(max(b * b - q * q, 0.0))) / q
     damping = min(max(a / DAMPING_SCALE, 0.0), 1.0)
-    return _to_room_size(low / _low_pass(damping, 500.0, rate_hz)), damping
+    return _to_room_size(low / low_pass_gain(damping, 500.0, rate_hz)), damping
 
 
 def tail_energy_db(room_size: float, damping: float, wet_level: float, width: float, rate_hz: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 _SCENES = Path(str(files("presets"))) / "scenes"
 _MIDI = Path(str(files("presets"))) / "midi"
+_ROOMS = Path(str(files("presets"))) / "rooms"
 
 
 def scene_names() -> list[str]:
@@ -29,3 +30,15 @@ def midi_map_path(name: str) -> Path:
     if name not in midi_map_names():
         raise LookupError(f"no built-in MIDI map is called {name!r}; there are {', '.join(midi_map_names())}")
     return _MIDI / f"{name}.yaml"
+
+
+def room_names() -> list[str]:
+    """The names of the built-in rooms, sorted."""
+    return sorted(path.stem for path in _ROOMS.glob("*.yaml"))
+
+
+def room_path(name: str) -> Path:
+    """The file of a built-in room. Errors: LookupError listing the names there are."""
+    if name not in room_names():
+        raise LookupError(f"no built-in room is called {name!r}; there are {', '.join(room_names())}")
+    return _ROOMS / f"{name}.yaml"

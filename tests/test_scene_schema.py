@@ -62,6 +62,10 @@ def test_what_is_left_out_has_its_documented_default() -> None:
         "damping": 0.5,
         "wet_level": 0.2,
         "width": 1.0,
+        "engine": "freeverb",
+        "early": 0.0,
+        "impulse": None,
+        "echo_ms": None,
     }
     assert loads("{}").title == "scene"
     assert loads("{}", "\x1b[31m.yaml").title == "[31m"
@@ -179,6 +183,8 @@ TEXTS = {
     "/properties/damping": "damping: VALUE",
     "/properties/wet_level": "wet_level: VALUE",
     "/properties/width": "width: VALUE",
+    "/$defs/RoomSetup/properties/early/anyOf/1": "room: {early: VALUE}",
+    "/$defs/RoomSetup/properties/echo_ms/anyOf/0": "room: {echo_ms: VALUE}",
     "/properties/importance/items": "{objects: [a], importance: [VALUE]}",
     "/properties/panning/items": "{objects: [a], panning: [VALUE]}",
 }
@@ -193,14 +199,16 @@ EXPECTED = {
     "duration": (0.1, 86400),
     "beats": (0.25, 1024),
     "tempo_bpm": (20, 300),
+    "early": (0, 1),
+    "echo_ms": (1, 2000),
 }
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 17 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 19 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 17
+    assert len(found) == 19
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]

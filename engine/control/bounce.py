@@ -103,9 +103,10 @@ def bounce(
 
     The finite form is as long as the scene says, or `duration_s`. `endless` renders the first `duration_s` seconds
     of what `roomtone play` plays, sample for sample, without a fade at the end. The quantum, by default the fastest,
-    changes nothing in the samples; it is shorter where the `observer` would miss something. `settings` are values of
-    parameters from the first sample on, instead of the scene's. With a `take` it is rendered what was played then, with
-    every move and the fade at the end, by default at its quantum; another must divide that.
+    changes nothing in the samples, but for the rounding of a room's impulse response, with which it is by default that
+    of `roomtone play`; it is shorter where the `observer` would miss something. `settings` are values of parameters
+    from the first sample on, instead of the scene's. With a `take` it is rendered what was played then, with every move
+    and the fade at the end, by default at its quantum; another must divide that.
 
     Raises InputError for a duration that is missing or out of range, for a quantum that won't do and for stems of
     another render in the folder, ParamError for a setting, SoundError for a file name that won't do, RoomtoneError for
@@ -114,7 +115,9 @@ def bounce(
     if take is not None:
         quantum_frames = _quantum_of(take, quantum_frames)
     if quantum_frames is None:
-        quantum_frames = offline_quantum(len(composition.tracks))
+        # A convolution rounds otherwise at another quantum: then it is that of `roomtone play`.
+        live = StreamSpec().quantum_frames
+        quantum_frames = offline_quantum(len(composition.tracks)) if composition.impulse is None else live
     if observer is not None:
         longest = min(quantum_frames, observer.longest_quantum_frames)
         # The moves of a take come between its quanta.

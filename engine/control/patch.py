@@ -1,10 +1,15 @@
 """The graphs of scenes: one deck a scene, and the master that all of them share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dsp.units import amplitude_to_db
+from engine.errors import InputError, Problem
+from engine.impulse import ImpulseResponse
+from engine.node import Node
 from engine.nodes import (
     Compressor,
+    ConvolutionRoom,
     Fader,
     Limiter,
     Mix,
@@ -12,12 +17,20 @@ from engine.nodes import (
     Pan,
     Players,
     Room,
+    SlapEcho,
     Trims,
     Unmask,
 )
 from engine.nodes.fader import NEVER, UP, Fade
 from engine.rendering import Graph
 from engine.scene.composition import REFERENCE_LUFS, Composition
+from engine.scene.schema import Room as SceneRoom
+
+ROOM_ENGINES: dict[str, Callable[[float, float, float, float], Node]] = {"freeverb": Room}
+"""What makes a room of size, damping, wet level and width, by the word of a scene's `room.engine`."""
+
+EARLY_REFLECTIONS: Callable[[float, float, float], Node] | None = None
+"""What makes the early reflections of a room of size and damping, at a level in dB."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,8 @@ class Deck:
 def default_graph(composition: Composition) -> Graph:
     """Return sources → trims → unmask → mix → room and fader → master → meter for the tracks of `composition`.
 
-    Outdoors (`room_detected` false) there is no room node: nothing returns.
+    The room is what the scene says: a reverb, or a measured impulse response. Outdoors (`room_detected` false) it is
+    one echo, or there is no room node and nothing returns.
     """
     return stage_graph([Deck(composition)])
 
@@ -94,11 +108,39 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
 
         graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
         graph.connect(deck.node("input"), deck.node("trim"))
-    room = deck.composition.scene.room
-    if room.detected:
-        graph.add(deck.node("room"), Room(room.size, room.damping, room.wet_level, room.width))
-        graph.connect(f"{deck.node('mix')}.send", deck.node("room"))
-        graph.connect(deck.node("room"), deck.node("fader"))
+    for word, node in room_nodes(deck.composition).items():
+        graph.add(deck.node(word), node)
+        graph.connect(f"{deck.node('mix')}.send", deck.node(word))
+        graph.connect(deck.node(word), deck.node("fader"))
+
+
+def room_nodes(composition: Composition) -> dict[str, Node]:
+    """Return what answers the tracks' sends in the room of `composition`, by name: `room`, and `early` beside it.
+
+    Raises InputError for what a scene may ask for and is not there.
+    """
+    room = composition.scene.room
+    nodes: dict[str, Node] = {}
+    tail = make_room(room, composition.impulse)
+    if tail is not None:
+        nodes["room"] = tail
+    if room.detected and room.early > 0.0:
+        if EARLY_REFLECTIONS is None:
+            raise InputError(Problem("there are no early reflections", "must be false", "room.early"))
+        nodes["early"] = EARLY_REFLECTIONS(room.size, room.damping, amplitude_to_db(room.early))
+    return nodes
+
+
+def make_room(room: SceneRoom, impulse: ImpulseResponse | None = None) -> Node | None:
+    """Return the node of a room. Raises InputError for an engine that is not there."""
+    if not room.detected:
+        return None if room.echo_ms is None else SlapEcho(room.echo_ms, room.wet_level)
+    if impulse is not None:
+        return ConvolutionRoom(impulse, room.wet_level)
+    if room.engine not in ROOM_ENGINES:
+        allowed = f"one of {', '.join(ROOM_ENGINES)}"
+        raise InputError(Problem(f"there is no engine {room.engine}", allowed, "room.engine"))
+    return ROOM_ENGINES[room.engine](room.size, room.damping, room.wet_level, room.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +149,6 @@ class StemTaps:
 
     pre: str = "pan_pre.bank"
     post: str = "pan_post.bank"
-    room: str = "room.return"
 
 
 def add_stem_taps(graph: Graph) -> StemTaps:

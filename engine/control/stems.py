@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.control.patch import StemTaps
+from engine.control.patch import StemTaps, room_nodes
 from engine.errors import InputError, Problem
 from engine.media import AudioWriter
 from engine.rendering import Plan
@@ -22,7 +22,7 @@ class StemWriters:
     def __init__(self, folder: Path, composition: Composition, taps: StemTaps, rate_hz: int) -> None:
         self._folder = folder
         self._taps = taps
-        self._has_room = composition.scene.room.detected
+        self._returns = [f"{word}.return" for word in room_nodes(composition)]
         self._composition = composition
         self._names = [t.name for t in composition.tracks]
         self._rate_hz = rate_hz
@@ -94,7 +94,9 @@ class StemWriters:
             self._pre[t].write(pre[:, t::tracks])
             self._post[t].write(post[:, t::tracks])
         dry = plan.tap("mix.dry")[:heard]
-        wet = plan.tap(self._taps.room)[:heard] if self._has_room else np.zeros_like(dry)
+        wet = np.zeros_like(dry)
+        for name in self._returns:
+            wet += plan.tap(name)[:heard]
         for writer, bus in zip(self._buses, (wet, dry + wet, master), strict=True):
             writer.write(bus)
 

@@ -4,17 +4,20 @@
 """
 
 from engine.nodes.compressor import Compressor
+from engine.nodes.convolution import ConvolutionRoom
 from engine.nodes.fader import Fader
 from engine.nodes.limiter import Limiter
 from engine.nodes.meter import OutputMeter
 from engine.nodes.mix import Mix, Pan
 from engine.nodes.players import Players
 from engine.nodes.room import Room
+from engine.nodes.slap_echo import SlapEcho
 from engine.nodes.trims import Trims
 from engine.nodes.unmask import Unmask
 
 __all__ = [
     "Compressor",
+    "ConvolutionRoom",
     "Fader",
     "Limiter",
     "Mix",
@@ -22,6 +25,7 @@ __all__ = [
     "Pan",
     "Players",
     "Room",
+    "SlapEcho",
     "Trims",
     "Unmask",
 ]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from dsp.units import db_to_amplitude, seconds_to_frames
 from engine.errors import InputError, Problem, SoundError
 from engine.events import Event
+from engine.impulse import ImpulseResponse
+from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
@@ -70,6 +72,7 @@ class Composition:
     """A scene at one rate: tracks (the atmo first), clips by number, and the seed of all draws.
 
     `length_frames` is what the scene says, or the longest sound; None if it says nothing and only live inputs sound.
+    `impulse` is that of its room, where the scene names one.
     """
 
     scene: Scene
@@ -78,6 +81,7 @@ class Composition:
     tracks: tuple[Track, ...]
     materials: tuple[Material, ...]
     length_frames: int | None
+    impulse: ImpulseResponse | None = None
 
     @property
     def duration_frames(self) -> int:
@@ -162,6 +166,7 @@ def compose(
     shelf = Shelf(scene.folder, scene.library, rate_hz, seed, reuse)
     wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
     shelf.fill(progress)
+    impulse = load_impulse(scene, rate_hz)
     tracks = [
         _track(number, name, item, shelf, keys, field, scene.tempo_bpm)
         for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
@@ -171,7 +176,7 @@ def compose(
         duration = max((_extent(track, rate_hz) for track in tracks if track.clips), default=None)
     else:
         duration = seconds_to_frames(scene.duration, rate_hz)
-    return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration)
+    return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration, impulse)
 
 
 def made_ready(scene: Scene | Composition, before: Composition) -> Composition:

@@ -26,6 +26,7 @@ from engine.scene.schema import (
     Loop,
     Once,
     Random,
+    RoomSetup,
     Scene,
     SceneObject,
     long_form,
@@ -38,8 +39,16 @@ __all__ = ["load_scene", "loads", "locate", "scene_from_data", "scene_schema", "
 MAX_PROBLEMS = 200
 """Problems worded one by one; a hostile file can hold thousands, which one last line counts."""
 
+ROOM_KEYS = {
+    name.removeprefix("room_"): name
+    for name in ("room_detected", "room_size", "damping", "wet_level", "width")
+} | {"room_detected": "room_detected", "room_size": "room_size"}
+"""The room parameters are the scene's own keys; what somebody may write for them inside `room`."""
+
 _SCHEDULES: dict[str, type[BaseModel]] = {"once": Once, "loop": Loop, "random": Random}
-_FIELDS = {name: info for model in (Scene, Atmo, SceneObject) for name, info in model.model_fields.items()}
+_FIELDS = {
+    name: info for model in (RoomSetup, Scene, Atmo, SceneObject) for name, info in model.model_fields.items()
+}
 _ALLOWED = {
     "title": f"text of 1 to {MAX_TITLE} characters (numbers in quotes)",
     "label": f"text of 1 to {MAX_LABEL} characters (numbers in quotes)",
@@ -55,6 +64,12 @@ _ALLOWED = {
     "yield": "never, normal or always",
     "schedule": "a mapping such as {kind: random, gap: [3, 12]}, where kind is once, loop or random",
     "room_detected": "true or false",
+    "room": "the name of a built-in room, such as church, or a mapping such as {preset: church, early: true}",
+    "preset": "the name of a built-in room, such as church",
+    "engine": "freeverb or fdn",
+    "early": "true, false, or 0 to 1",
+    "impulse": "the file of an impulse response, a path below the scene's folder",
+    "echo_ms": "1 to 2000 ms",
     "atmo": "a mapping such as {sound: synth:rain}",
     "objects": "a list of mappings such as {label: car}, or of labels",
 }
@@ -188,6 +203,13 @@ def _sound_faults(
     form: LongForm, faulty: set[FieldPath], folder: Path, library: Sequence[Path]
 ) -> Iterator[_Fault]:
     """Sounds that cannot be found, for every part of the data whose other fields need not be right."""
+    setup = form.data.get("room")
+    impulse = setup.get("impulse") if isinstance(setup, dict) else None
+    if isinstance(impulse, str) and ("room", "impulse") not in faulty:
+        try:
+            sounds.resolve_sound(impulse, folder, library)
+        except SoundError as error:
+            yield from (_Fault(("room", "impulse"), p.what, p.allowed) for p in error.problems)
     objects = form.data.get("objects")
     listed = list(enumerate(objects))[:MAX_OBJECTS] if isinstance(objects, list) else []
     parts: list[tuple[FieldPath, Any]] = [(("objects", index), entry) for index, entry in listed]
@@ -244,11 +266,19 @@ def _hint(key: str, place: FieldPath) -> str:
             return "`at` goes with kind once, `gap` with kind random, `beats` with kind loop"
         known = list(_SCHEDULES[str(place[3])].model_fields)
     elif len(place) == 1:
-        known = [*Scene.model_fields, *PARALLEL_LISTS]
+        known = [*_scene_keys(), *PARALLEL_LISTS]
+    elif place[0] == "room":
+        if key in ROOM_KEYS:
+            return f"write `{ROOM_KEYS[key]}` beside `room`, not in it"
+        known = list(RoomSetup.model_fields)
     else:
         known = list((Atmo if place[0] == "atmo" else SceneObject).model_fields)
     close = get_close_matches(key[:MAX_LABEL].lower(), known, n=1)
     return f"did you mean `{close[0]}`?" if close else "known keys are " + ", ".join(known)
+
+
+def _scene_keys() -> list[str]:
+    return [info.alias or name for name, info in Scene.model_fields.items()]
 
 
 def _allowed(key: str) -> str:

@@ -8,16 +8,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from engine.scene.reader import CONTROL, FieldPath
+import presets
+from engine.scene.reader import CONTROL, FieldPath, shorten
+from engine.scene.rooms import load_room, near_rooms
 from engine.scene.sounds import input_channels, reference_fault
 
 MAX_OBJECTS = 512
@@ -49,7 +53,30 @@ def _check_gap(gap_s: tuple[float, float]) -> tuple[float, float]:
     return gap_s
 
 
+def _check_impulse(reference: str) -> str:
+    if reference.startswith(("synth:", "input:")):
+        raise rule(f'impulse is "{shorten(reference)}"', "must be the file of an impulse response")
+    if fault := reference_fault(reference):
+        raise rule(fault[0].replace("sound", "impulse", 1), fault[1])
+    return reference
+
+
+def _check_preset(name: str) -> str:
+    if name not in presets.room_names():
+        raise rule(f'no room is called "{shorten(name)}"', near_rooms(name))
+    return name
+
+
+def _as_level(value: object) -> object:
+    return float(value) if isinstance(value, bool) else value
+
+
+def _as_preset(value: object) -> object:
+    return {"preset": value} if isinstance(value, str) else value
+
+
 Yielding = Literal["never", "normal", "always"]
+RoomEngine = Literal["freeverb", "fdn"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_SECONDS, json_schema_extra={"unit": "seconds"})]
 Tempo = Annotated[float, Field(ge=20.0, le=300.0, json_schema_extra={"unit": "beats a minute"})]
@@ -179,14 +206,40 @@ class Atmo(_Part):
         return self
 
 
+class RoomSetup(_Part):
+    """Which room it is, and what makes its sound. `room: church` is short for `room: {preset: church}`."""
+
+    preset: Annotated[str, AfterValidator(_check_preset)] | None = Field(
+        None, description="A built-in room, which gives the room parameters that are left out."
+    )
+    engine: RoomEngine = Field("freeverb", description="What makes the reverberation.")
+    early: Annotated[
+        Unit,
+        BeforeValidator(_as_level),
+        WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0.0, "maximum": 1.0}]}),
+    ] = Field(0.0, description="Level of the early reflections, 0 to 1; true is 1.")
+    impulse: Annotated[str, AfterValidator(_check_impulse)] | None = Field(
+        None,
+        description="File of a measured impulse response, instead of an engine; then of the room parameters only "
+        "wet_level counts.",
+    )
+    echo_ms: Annotated[float, Field(ge=1.0, le=2000.0, json_schema_extra={"unit": "ms"})] | None = Field(
+        None, description="Outdoors: when a wall answers, once."
+    )
+
+
 class Room(_Part):
-    """The room parameters, each 0 to 1, grouped for the reverb."""
+    """The room as it is to be: parameters each 0 to 1, and what makes its sound."""
 
     detected: bool
     size: Unit
     damping: Unit
     wet_level: Unit
     width: Unit
+    engine: RoomEngine = "freeverb"
+    early: Unit = 0.0
+    impulse: str | None = None
+    echo_ms: float | None = None
 
 
 class Scene(_Part):
@@ -208,10 +261,19 @@ class Scene(_Part):
         "internal", description="midi: a MIDI clock that runs while the scene plays sets tempo and beat."
     )
     room_detected: bool = Field(False, description="Whether the place is a closed room.")
-    room_size: Unit = Field(0.5, description="Perceived size: 0 short decay, 1 long decay.")
+    room_size: Unit = Field(
+        0.5, description="Perceived size: 0 short decay (0.25 s), 1 long decay (6 s), in equal ratios."
+    )
     damping: Unit = Field(0.5, description="Absorption of high frequencies: 0 hard walls, 1 soft.")
-    wet_level: Unit = Field(0.2, description="How reverberant the place feels.")
-    width: Unit = Field(1.0, description="Stereo width of the room.")
+    wet_level: Unit = Field(
+        0.2, description="How reverberant the place feels: 1 is as loud as the direct sound, 0 is off."
+    )
+    width: Unit = Field(1.0, description="Stereo width of the room: 0 mono, 1 diffuse.")
+    room_setup: Annotated[RoomSetup, BeforeValidator(_as_preset)] = Field(
+        default_factory=RoomSetup,
+        alias="room",
+        description="A built-in room such as church, or what makes the sound of the room.",
+    )
     atmo: Atmo = Field(default_factory=Atmo, description="The steady bed; left out, quiet synth:wind.")
     objects: Annotated[tuple[SceneObject, ...], Field(strict=False, max_length=MAX_OBJECTS)] = Field(
         (), description="What sounds in the scene, in the order of its tracks."
@@ -231,6 +293,13 @@ class Scene(_Part):
         from engine.scene.load import load_scene
 
         return load_scene(path, library=library)
+
+    @model_validator(mode="after")
+    def _echoes_outdoors_only(self) -> Self:
+        if self.room_setup.echo_ms is not None and self.room.detected:
+            what = "a closed room has a tail, and no echo"
+            raise rule(what, "echo_ms goes with room_detected: false", ("room", "echo_ms"))
+        return self
 
     _folder: Path = PrivateAttr(default=Path())
     _library: tuple[Path, ...] = PrivateAttr(default=())
@@ -260,13 +329,39 @@ class Scene(_Part):
 
     @property
     def room(self) -> Room:
-        """The flat room parameters as one value."""
+        """The room: what the scene says of it, then what its preset says, then the defaults."""
+        setup, given = self.room_setup, self.model_fields_set
+        detected = self.room_detected
+        if setup.impulse is not None and "room_detected" not in given:
+            detected = True
+        found = {
+            "room_size": self.room_size,
+            "damping": self.damping,
+            "wet_level": self.wet_level,
+            "width": self.width,
+        }
+        echo_ms = setup.echo_ms
+        if setup.preset is not None:
+            preset = load_room(setup.preset)
+            told = {
+                "room_size": preset.size,
+                "damping": preset.damping,
+                "wet_level": preset.wet_level,
+                "width": preset.width,
+            }
+            found |= {name: value for name, value in told.items() if name not in given}
+            detected = detected if "room_detected" in given else preset.enclosed
+            echo_ms = preset.echo_ms if echo_ms is None else echo_ms
         return Room(
-            detected=self.room_detected,
-            size=self.room_size,
-            damping=self.damping,
-            wet_level=self.wet_level,
-            width=self.width,
+            detected=detected,
+            size=found["room_size"],
+            damping=found["damping"],
+            wet_level=found["wet_level"],
+            width=found["width"],
+            engine=setup.engine,
+            early=setup.early,
+            impulse=setup.impulse,
+            echo_ms=echo_ms,
         )
 
 
@@ -345,6 +440,11 @@ def scene_schema() -> dict[str, Any]:
             {"type": "array", "maxItems": MAX_OBJECTS, "items": long_form["items"]},
             labels | {"description": "Flat form: labels, with parallel lists beside them."},
         ],
+    }
+    room = schema["properties"]["room"]
+    schema["properties"]["room"] = {
+        "description": room["description"],
+        "anyOf": [{"type": "string", "enum": presets.room_names()}, {"$ref": "#/$defs/RoomSetup"}],
     }
     for name in PARALLEL_LISTS:
         schema["properties"][name] = {
