@@ -190,7 +190,7 @@ def decay_s(tail: NDArray[np.float64], centre_hz: float) -> float:
 def test_wet_and_damping_change_the_captured_sound_otherwise_than_the_room_says(
     devices: MidiDevices, tmp_path: Path
 ) -> None:
-    """The tail of a struck note: its level by 20 log wet within 0.5 dB, its decay within 5 %, its treble within 10 %."""
+    """The tail of a struck note: level by 20 log wet within 0.5 dB, decay within 5 %, treble within 10 %."""
     composition = composed(tmp_path, CLICK_SCENE)
     settings = [(25, 0), (100, 0), (100, 64)]
     struck: list[int] = []
@@ -216,8 +216,8 @@ def test_wet_and_damping_change_the_captured_sound_otherwise_than_the_room_says(
         tails.append(heard[at : at + 2 * RATE_HZ, 0].astype(np.float64))
     levels_db = [10 * np.log10(np.sum(band(tail, 400, 8000) ** 2)) for tail in tails]
     assert levels_db[1] - levels_db[0] == pytest.approx(20 * np.log10(100 / 25), abs=0.5)
-    for tail, damping in ((tails[1], 0.0), (tails[2], 64 / 127)):
-        said = room_target(0.55, damping, 100 / 127, 1.0)
+    for tail, softness in ((tails[1], 0.0), (tails[2], 64 / 127)):
+        said = room_target(0.55, softness, 100 / 127, 1.0)
         mid_s = (decay_s(tail, 500.0) + decay_s(tail, 1000.0)) / 2
         assert mid_s == pytest.approx(said.rt60_s, rel=0.05)
         assert decay_s(tail, 4000.0) / mid_s == pytest.approx(said.treble_ratio, rel=0.1)

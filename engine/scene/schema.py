@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
@@ -17,12 +16,12 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 import presets
 from engine.scene.reader import CONTROL, FieldPath, shorten
 from engine.scene.rooms import load_room, near_rooms
 from engine.scene.sounds import input_channels, reference_fault
+from engine.scene.strict import Part, rule
 
 MAX_OBJECTS = 512
 MAX_LABEL = 64
@@ -32,11 +31,6 @@ PARALLEL_LISTS = ("importance", "panning", "sound")
 """The keys beside `objects` that make the flat form, one entry for each label."""
 
 _PRINTABLE = rf"^[^\s{CONTROL}]([^{CONTROL}]*[^\s{CONTROL}])?$"
-
-
-def rule(what: str, allowed: str, at: FieldPath = ()) -> PydanticCustomError:
-    """A broken rule of our own, as a validator raises it; `at` is the field below what it validates."""
-    return PydanticCustomError("rule", "{what}; {allowed}", {"what": what, "allowed": allowed, "at": at})
 
 
 def _check_reference(reference: str) -> str:
@@ -86,27 +80,14 @@ Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL, pattern=_PRINTA
 Reference = Annotated[str, AfterValidator(_check_reference)]
 
 
-class _Part(BaseModel):
-    """Numbers are numbers, booleans are booleans, nothing is infinite, and no key is unknown."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-
-class Once(_Part):
+class Once(Part):
     """The sound is heard once."""
 
     kind: Literal["once"] = "once"
     at: Seconds | None = Field(None, description="Start in seconds; left out, a seeded random place.")
 
 
-class Loop(_Part):
+class Loop(Part):
     """The sound goes on without end, joined by crossfades, or begins again on the beats of the scene's tempo."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["kind"]})
@@ -118,7 +99,7 @@ class Loop(_Part):
     )
 
 
-class Random(_Part):
+class Random(Part):
     """The sound comes again and again, with a random silence between."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["kind", "gap"]})
@@ -142,7 +123,7 @@ def _is_input(sound: object) -> bool:
     return isinstance(sound, str) and reference_fault(sound) is None and bool(input_channels(sound))
 
 
-class SceneObject(_Part):
+class SceneObject(Part):
     """One thing in the scene that sounds."""
 
     label: Label = Field(description="What it is; also the name of its track.")
@@ -183,7 +164,7 @@ class SceneObject(_Part):
         return self
 
 
-class Atmo(_Part):
+class Atmo(Part):
     """The steady bed under all objects; a scene always has one."""
 
     label: Label = Field("atmo", description="The name of its track.")
@@ -206,7 +187,7 @@ class Atmo(_Part):
         return self
 
 
-class RoomSetup(_Part):
+class RoomSetup(Part):
     """Which room it is, and what makes its sound. `room: church` is short for `room: {preset: church}`."""
 
     preset: Annotated[str, AfterValidator(_check_preset)] | None = Field(
@@ -228,7 +209,7 @@ class RoomSetup(_Part):
     )
 
 
-class Room(_Part):
+class Room(Part):
     """The room as it is to be: parameters each 0 to 1, and what makes its sound."""
 
     detected: bool
@@ -242,7 +223,7 @@ class Room(_Part):
     echo_ms: float | None = None
 
 
-class Scene(_Part):
+class Scene(Part):
     """A soundscape: objects, an atmosphere and a room."""
 
     title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE, pattern=_PRINTABLE)] = Field(

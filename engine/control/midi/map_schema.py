@@ -4,10 +4,10 @@ import re
 from fnmatch import fnmatchcase
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from engine.control.midi.controls import Encoding, Kind
-from engine.scene.schema import rule
+from engine.scene.strict import Part, rule
 
 MAX_BINDINGS = 2048
 MAX_TRACKS = 512
@@ -38,20 +38,7 @@ CONTROLS: Final[tuple[str, ...]] = (
 TRACK: Final = "{track}"
 
 
-class _Part(BaseModel):
-    """Numbers are numbers, nothing is infinite, and no key is unknown."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-
-class Binding(_Part):
+class Binding(Part):
     """One control and what it does: turn a parameter, or one of the actions.
 
     `channel` is 1 to 16, any of them, or `each`, where channel n means track n. `{track}` in `parameter` stands for
@@ -198,7 +185,7 @@ class Binding(_Part):
             raise rule(f"{self.action} is not for one track", "remove `track`; a channel or any", ("action",))
 
 
-class MidiMap(_Part):
+class MidiMap(Part):
     """What the controls of a MIDI port do. `ports` are parts of the names of ports it is for; none: for any."""
 
     title: Name
