@@ -9,7 +9,9 @@ from engine.meters import Meter
 from engine.node import BuildContext, Node, Port, Processor
 from engine.nodes import (
     Compressor,
+    EarlyReflections,
     Fader,
+    FdnRoom,
     Limiter,
     LiveInput,
     Mix,
@@ -127,6 +129,8 @@ SUBJECTS: dict[str, Subject] = {
     "mix": Subject(_mix, BANKS),
     "pan": Subject(lambda *given: Pan(_mix(*given)), BANKS),
     "room": Subject(lambda *_: Room(0.5, 0.5, 0.3, 0.8), (1,)),
+    "fdn_room": Subject(lambda *_: FdnRoom(0.5, 0.5, 0.3, 0.8), (1,)),
+    "early": Subject(lambda *_: EarlyReflections(0.5, 0.5), (1,)),
     "fader": Subject(_fader, (1,)),
     "compressor": Subject(lambda *_: Compressor(), (1,)),
     "limiter": Subject(lambda *_: Limiter(), (1,)),

@@ -17,7 +17,9 @@ from engine.meters import MeterTable
 from engine.node import BuildContext, Node, Processor
 from engine.nodes import (
     Compressor,
+    EarlyReflections,
     Fader,
+    FdnRoom,
     Limiter,
     LiveInput,
     Mix,
@@ -43,6 +45,8 @@ NODES: dict[str, Node] = {
     "mix": MIX,
     "pan": Pan(MIX),
     "room": Room(0.5, 0.5, 0.3, 0.8),
+    "fdn_room": FdnRoom(0.5, 0.5, 0.3, 0.8),
+    "early": EarlyReflections(0.5, 0.5),
     "fader": Fader(Fade(-100, 900), NEVER),
     "compressor": Compressor(),
     "limiter": Limiter(),

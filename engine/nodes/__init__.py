@@ -1,7 +1,9 @@
 """The nodes: one file each, description and processor. The only home of pedalboard's plug-ins."""
 
 from engine.nodes.compressor import Compressor
+from engine.nodes.early import EarlyReflections
 from engine.nodes.fader import Fader
+from engine.nodes.fdn_room import FdnRoom
 from engine.nodes.limiter import Limiter
 from engine.nodes.live_input import LiveInput
 from engine.nodes.meter import OutputMeter
@@ -13,7 +15,9 @@ from engine.nodes.unmask import Unmask
 
 __all__ = [
     "Compressor",
+    "EarlyReflections",
     "Fader",
+    "FdnRoom",
     "Limiter",
     "LiveInput",
     "Mix",
