@@ -20,7 +20,9 @@ from engine.nodes import (
     Trims,
     Unmask,
 )
+from engine.nodes.early import EarlyReflections
 from engine.nodes.fader import Fade
+from engine.nodes.fdn_room import FdnRoom
 from engine.nodes.live_input import LiveInput
 from engine.params import Param
 from engine.rendering.steps import Delay, Sum
@@ -129,6 +131,8 @@ SUBJECTS: dict[str, Subject] = {
     "pan": Subject(lambda *given: Pan(_mix(*given)), BANKS),
     "room": Subject(lambda *_: Room(0.5, 0.5, 0.3, 0.8), (1,)),
     "slap_echo": Subject(lambda *_: SlapEcho(30.0, 0.3), (1,)),
+    "fdn_room": Subject(lambda *_: FdnRoom(0.5, 0.5, 0.3, 0.8), (1,)),
+    "early": Subject(lambda *_: EarlyReflections(0.5, 0.5), (1,)),
     "fader": Subject(_fader, (1,)),
     "compressor": Subject(lambda *_: Compressor(), (1,)),
     "limiter": Subject(lambda *_: Limiter(), (1,)),

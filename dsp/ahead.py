@@ -36,6 +36,8 @@ MODULES = (
     "dsp.guard",
     "dsp.moves",
     "dsp.capture",
+    "dsp.fdn",
+    "dsp.early",
 )
 """All modules with kernels, what `engine.control.show` comes to last first; what few scenes need at the end."""
 

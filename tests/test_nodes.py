@@ -31,7 +31,9 @@ from engine.nodes import (
     Trims,
     Unmask,
 )
+from engine.nodes.early import EarlyReflections
 from engine.nodes.fader import NEVER, Fade
+from engine.nodes.fdn_room import FdnRoom
 from engine.nodes.live_input import LiveInput
 from engine.params import ParamTable
 from engine.spec import RATES_HZ, Block, StreamSpec
@@ -52,6 +54,8 @@ NODES: dict[str, Node] = {
     "room": Room(0.5, 0.5, 0.3, 0.8),
     "convolution": ConvolutionRoom(IMPULSE, 0.3),
     "slap_echo": SlapEcho(30.0, 0.3),
+    "fdn_room": FdnRoom(0.5, 0.5, 0.3, 0.8),
+    "early": EarlyReflections(0.5, 0.5),
     "fader": Fader(Fade(-100, 900), NEVER),
     "compressor": Compressor(),
     "limiter": Limiter(),

@@ -14,13 +14,14 @@ from dsp.decay import loudness_energy
 from engine.control.bounce import bounce
 from engine.control.patch import default_graph, room_nodes
 from engine.control.room_measurement import impulse_response
-from engine.errors import InputError, SceneError, SoundError
+from engine.errors import SceneError, SoundError
 from engine.impulse import ImpulseResponse
 from engine.nodes import ConvolutionRoom, Room, SlapEcho
+from engine.nodes.early import EarlyReflections
+from engine.nodes.fdn_room import FdnRoom
 from engine.scene.composition import Composition, compose
 from engine.scene.impulse import load_impulse
 from engine.scene.load import load_scene
-from engine.scene.schema import Room as SceneRoom
 
 RATE = 48_000
 
@@ -220,39 +221,29 @@ def test_an_echo_that_is_adopted_is_lost() -> None:
     assert late.max() == pytest.approx(0.25, rel=0.01)
 
 
-def test_an_engine_that_is_not_there_ends_in_a_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from engine.control import patch
-
-    monkeypatch.setattr(patch, "ROOM_ENGINES", {"freeverb": Room})
-    room = SceneRoom(detected=True, size=0.5, damping=0.5, wet_level=0.5, width=1.0, engine="fdn")
-    with pytest.raises(InputError, match=r"room\.engine: there is no engine fdn; one of freeverb"):
-        patch.make_room(room)
-
-
-def test_early_reflections_are_left_out_or_come_where_there_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Beside the tail, from the same send, into the stem of the room; refused by name where nothing makes them."""
-    from engine.control import patch
-
+def test_a_scene_gets_another_engine_than_it_asks_for(tmp_path: Path) -> None:
+    """The delay network and Freeverb in its place, and the sound of each is its own."""
     click(tmp_path)
-    monkeypatch.setattr(patch, "EARLY_REFLECTIONS", None)
+    heard = {}
+    for engine, node in (("freeverb", Room), ("fdn", FdnRoom)):
+        composition = composed(tmp_path, f"room: {{preset: bedroom, engine: {engine}}}")
+        assert isinstance(default_graph(composition).nodes["room"], node)
+        heard[engine] = bounce(composition, duration_s=1.0)
+        assert heard[engine].faults == ()
+        assert bounce(composition, duration_s=1.0, quantum_frames=64).sha256 == heard[engine].sha256
+    assert heard["fdn"].sha256 != heard["freeverb"].sha256
+    assert heard["fdn"].integrated_lufs == pytest.approx(heard["freeverb"].integrated_lufs, abs=1.0)
+
+
+def test_early_reflections_are_left_out_or_come_where_there_are_none(tmp_path: Path) -> None:
+    """Beside the tail, from the same send, into the stem of the room; none outdoors."""
+    click(tmp_path)
     composition = composed(tmp_path, "room: {preset: bedroom, early: 0.5}")
-    with pytest.raises(InputError, match=r"room\.early: there are no early reflections"):
-        default_graph(composition)
-    made: list[tuple[float, ...]] = []
-
-    def echo(size: float, damping: float, level_db: float) -> SlapEcho:
-        made.append((size, damping, level_db))
-        return SlapEcho(5.0, 0.5)
-
-    monkeypatch.setattr(patch, "EARLY_REFLECTIONS", echo)
-    graph = default_graph(composition)
-    assert set(graph.nodes) >= {"room", "early"}
+    early = default_graph(composition).nodes["early"]
     room = composition.scene.room
-    assert made[0] == pytest.approx((room.size, room.damping, -6.02), abs=0.01)
+    assert isinstance(early, EarlyReflections)
+    assert (early.room_size, early.damping) == (room.size, room.damping)
+    assert early.early_level_db == pytest.approx(-6.02, abs=0.01)
     bounce(composition, stems=tmp_path / "stems", duration_s=1.0)
     stems = {
         n: soundfile.read(tmp_path / "stems" / f"{n}.wav")[0] for n in ("room", "premaster", "post/click")
@@ -260,6 +251,7 @@ def test_early_reflections_are_left_out_or_come_where_there_are_none(
     atmo = soundfile.read(tmp_path / "stems" / "post" / "atmo.wav")[0]
     rest = stems["premaster"] - stems["room"] - stems["post/click"] - atmo
     assert np.abs(rest).max() < 1e-6
+    assert "early" not in default_graph(composed(tmp_path, "room: {preset: bedroom}")).nodes
     assert "early" not in default_graph(composed(tmp_path, "room: {preset: forest, early: true}")).nodes
 
 

@@ -1,10 +1,9 @@
 """The graphs of scenes: one deck a scene, and the master that all of them share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dsp.units import amplitude_to_db
-from engine.errors import InputError, Problem
 from engine.impulse import ImpulseResponse
 from engine.node import Node
 from engine.nodes import (
@@ -25,12 +24,6 @@ from engine.nodes.fader import NEVER, UP, Fade
 from engine.rendering import Graph
 from engine.scene.composition import REFERENCE_LUFS, Composition
 from engine.scene.schema import Room as SceneRoom
-
-ROOM_ENGINES: dict[str, Callable[[float, float, float, float], Node]] = {"freeverb": Room}
-"""What makes a room of size, damping, wet level and width, by the word of a scene's `room.engine`."""
-
-EARLY_REFLECTIONS: Callable[[float, float, float], Node] | None = None
-"""What makes the early reflections of a room of size and damping, at a level in dB."""
 
 
 @dataclass(frozen=True)
@@ -115,32 +108,30 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
 
 
 def room_nodes(composition: Composition) -> dict[str, Node]:
-    """Return what answers the tracks' sends in the room of `composition`, by name: `room`, and `early` beside it.
-
-    Raises InputError for what a scene may ask for and is not there.
-    """
+    """Return what answers the tracks' sends in the room of `composition`, by name: `room`, and `early` beside it."""
     room = composition.scene.room
     nodes: dict[str, Node] = {}
     tail = make_room(room, composition.impulse)
     if tail is not None:
         nodes["room"] = tail
     if room.detected and room.early > 0.0:
-        if EARLY_REFLECTIONS is None:
-            raise InputError(Problem("there are no early reflections", "must be false", "room.early"))
-        nodes["early"] = EARLY_REFLECTIONS(room.size, room.damping, amplitude_to_db(room.early))
+        from engine.nodes.early import EarlyReflections
+
+        nodes["early"] = EarlyReflections(room.size, room.damping, amplitude_to_db(room.early))
     return nodes
 
 
 def make_room(room: SceneRoom, impulse: ImpulseResponse | None = None) -> Node | None:
-    """Return the node of a room. Raises InputError for an engine that is not there."""
+    """Return the node of a room, None where nothing answers."""
     if not room.detected:
         return None if room.echo_ms is None else SlapEcho(room.echo_ms, room.wet_level)
     if impulse is not None:
         return ConvolutionRoom(impulse, room.wet_level)
-    if room.engine not in ROOM_ENGINES:
-        allowed = f"one of {', '.join(ROOM_ENGINES)}"
-        raise InputError(Problem(f"there is no engine {room.engine}", allowed, "room.engine"))
-    return ROOM_ENGINES[room.engine](room.size, room.damping, room.wet_level, room.width)
+    if room.engine == "fdn":
+        from engine.nodes.fdn_room import FdnRoom
+
+        return FdnRoom(room.size, room.damping, room.wet_level, room.width)
+    return Room(room.size, room.damping, room.wet_level, room.width)
 
 
 @dataclass(frozen=True, slots=True)

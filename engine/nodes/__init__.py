@@ -1,6 +1,6 @@
 """The nodes: one file each, description and processor. The only home of pedalboard's plug-ins.
 
-`engine.nodes.live_input` is imported where there is a live input: its kernel takes seconds to compile.
+`live_input`, `fdn_room` and `early` are imported where a scene has them: their kernels take seconds to compile.
 """
 
 from engine.nodes.compressor import Compressor
