@@ -508,4 +508,4 @@ def test_what_is_no_tempo_is_followed() -> None:
                 show.follow_clock(bpm, beats, time.monotonic())
         show.follow_clock(120.0, float("nan"), time.monotonic())
         show.follow_clock(120.0, 0.0, float("inf"))
-        assert show._log._changes == []
+        assert list(show._log._changes) == []
