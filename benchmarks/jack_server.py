@@ -7,7 +7,8 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 RATE_HZ = 48_000
 PERIOD_FRAMES = 128
@@ -26,6 +27,19 @@ def _sees_system(env: dict[str, str]) -> tuple[bool, str]:
     if done.returncode:
         return False, done.stderr.strip().splitlines()[-1]
     return "system" in done.stdout, f"PortAudio sees {done.stdout.strip()}"
+
+
+def _forget_dead_servers() -> bool:
+    """Remove the register of servers, of which there can be 8, if all in it are dead; return whether there was one."""
+    names = []
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it may have ended meanwhile
+            names.append(name.read_text().strip())
+    register = Path("/dev/shm/jack-shm-registry")
+    if "jackd" in names or not register.exists():
+        return False
+    register.unlink()
+    return True
 
 
 class JackServer:
@@ -62,6 +76,8 @@ class JackServer:
         until_s = time.monotonic() + READY_S
         reason = ""
         while time.monotonic() < until_s:
+            if self.process.poll() is not None and _forget_dead_servers():
+                self.process = self._spawn()
             if self.process.poll() is not None:
                 self._log.seek(0)
                 lines = self._log.read().decode(errors="replace").splitlines()[-2:]
