@@ -13,6 +13,7 @@ from pathlib import Path
 RATE_HZ = 48_000
 PERIOD_FRAMES = 128
 READY_S = 15.0
+REVIVALS = 5
 
 
 def _sees_system(env: dict[str, str]) -> tuple[bool, str]:
@@ -89,8 +90,13 @@ class JackServer:
         return reason
 
     def revive(self) -> None:
-        """Start the server again after `kill`."""
-        self.process = self._spawn()
+        """Start the server again after `kill`; one that finds the other's remains in its way starts once more."""
+        for _ in range(REVIVALS):
+            self.process = self._spawn()
+            try:
+                self.process.wait(0.3)
+            except subprocess.TimeoutExpired:
+                return
 
     def kill(self) -> None:
         """End the server as a crash would."""
