@@ -273,7 +273,8 @@ def test_play_takes_midi_and_its_take_is_rendered_again(devices: MidiDevices, tm
     moves = json.loads((tmp_path / "take.wav.json").read_text())["moves"]
     values = [value for _, name, value in moves if name == "room.wet_level"]
     assert len(values) > 50
-    assert all(round(127 * value) == pytest.approx(127 * value, abs=0.51) for value in values)
+    assert min(values) < 0.2
+    assert max(values) > 0.8
     again = run("render", "scene.yaml", "--moves", "take.wav.json", "-o", "again.wav", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["same_as_take"] is True
 

@@ -13,6 +13,7 @@ from dsp.room_acoustics import width_to_correlation
 from dsp.room_box import OCTAVES_HZ, loudness_of_energy
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
+from engine.nodes.room import room_params
 from engine.params import Param
 from engine.spec import Block
 
@@ -40,13 +41,7 @@ class FdnRoom:
     @property
     def params(self) -> tuple[Param, ...]:
         """What can be turned live."""
-        return (
-            Param("room_size", "", 0.0, 1.0, self.room_size, "short to long reverberation"),
-            Param("damping", "", 0.0, 1.0, self.damping, "hard to soft walls"),
-            Param("wet_level", "", 0.0, 1.0, self.wet_level, "how much of the room is heard"),
-            Param("width", "", 0.0, 1.0, self.width, "stereo width of the tail"),
-            Param("freeze", "", 0.0, 1.0, 0.0, "hold the tail as it is", choices=("off", "on")),
-        )
+        return room_params(self.room_size, self.damping, self.wet_level, self.width)
 
     def build(self, ctx: BuildContext) -> "FdnRoomProcessor":
         """Make the processor."""
