@@ -100,9 +100,9 @@ class BuildContext:
     meter_map: SlotMap
     meter_memory: Slots
 
-    def param(self, name: str) -> Slots:
-        """Return the slots of this node's parameter `name`, constant within a quantum; read only."""
-        return self.param_map.spans[self.name, name].of(self.param_memory)
+    def param(self, name: str, node: str = "") -> Slots:
+        """Return the slots of the parameter `name` of this node, or of `node`, constant within a quantum; read only."""
+        return self.param_map.spans[node or self.name, name].of(self.param_memory)
 
     def meter(self, name: str) -> Slots:
         """Return the slots of this node's meter `name`, for the processor to write."""

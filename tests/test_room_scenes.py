@@ -240,9 +240,7 @@ def test_early_reflections_are_left_out_or_come_where_there_are_none(tmp_path: P
     click(tmp_path)
     composition = composed(tmp_path, "room: {preset: bedroom, early: 0.5}")
     early = default_graph(composition).nodes["early"]
-    room = composition.scene.room
     assert isinstance(early, EarlyReflections)
-    assert (early.room_size, early.damping) == (room.size, room.damping)
     assert early.early_level_db == pytest.approx(-6.02, abs=0.01)
     bounce(composition, stems=tmp_path / "stems", duration_s=1.0)
     stems = {
@@ -253,6 +251,35 @@ def test_early_reflections_are_left_out_or_come_where_there_are_none(tmp_path: P
     assert np.abs(rest).max() < 1e-6
     assert "early" not in default_graph(composed(tmp_path, "room: {preset: bedroom}")).nodes
     assert "early" not in default_graph(composed(tmp_path, "room: {preset: forest, early: true}")).nodes
+
+
+@pytest.mark.parametrize("engine", ["freeverb", "fdn"])
+def test_early_reflections_stay_when_the_knobs_of_the_room_are_turned(tmp_path: Path, engine: str) -> None:
+    """Turned from the bedroom's to these, size 0.8 and damping 0.1 give the samples of a scene that says so."""
+    click(tmp_path)
+    room = f"room: {{preset: bedroom, engine: {engine}, early: true}}"
+    composition = composed(tmp_path, room)
+    knobs = [p.name for p in default_graph(composition).nodes["early"].params]
+    assert knobs == ["early_level_db"]
+    turned = bounce(composition, duration_s=0.5, settings={"room.room_size": 0.8, "room.damping": 0.1})
+    said = bounce(composed(tmp_path, f"{room}, room_size: 0.8, damping: 0.1"), duration_s=0.5)
+    assert turned.sha256 == said.sha256
+    assert turned.sha256 != bounce(composition, duration_s=0.5).sha256
+    only = {"room.wet_level": 0.0}
+    here, there = (
+        bounce(composition, duration_s=0.5, settings=only | more) for more in ({}, {"room.room_size": 0.8})
+    )
+    assert here.sha256 != there.sha256
+
+
+def test_early_reflections_in_a_measured_room_have_a_size_of_their_own(tmp_path: Path) -> None:
+    """An impulse response has no size to turn: 0.7 and 0.2 are the scene's."""
+    click(tmp_path)
+    hall(tmp_path)
+    early = room_nodes(
+        composed(tmp_path, "room: {impulse: hall.wav, early: 1}, room_size: 0.7, damping: 0.2")
+    )["early"]
+    assert early == EarlyReflections(0.7, 0.2, 0.0)
 
 
 def test_stems_of_a_place_with_an_echo_miss_it(tmp_path: Path) -> None:

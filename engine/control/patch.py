@@ -101,14 +101,17 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
 
         graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
         graph.connect(deck.node("input"), deck.node("trim"))
-    for word, node in room_nodes(deck.composition).items():
+    for word, node in room_nodes(deck.composition, deck.node("room")).items():
         graph.add(deck.node(word), node)
         graph.connect(f"{deck.node('mix')}.send", deck.node(word))
         graph.connect(deck.node(word), deck.node("fader"))
 
 
-def room_nodes(composition: Composition) -> dict[str, Node]:
-    """Return what answers the tracks' sends in the room of `composition`, by name: `room`, and `early` beside it."""
+def room_nodes(composition: Composition, name: str = "room") -> dict[str, Node]:
+    """Return what answers the tracks' sends in the room of `composition`, by word: `room`, and `early` beside it.
+
+    `name` is that of the room's node: where it has a size and a damping to turn, the early reflections follow them.
+    """
     room = composition.scene.room
     nodes: dict[str, Node] = {}
     tail = make_room(room, composition.impulse)
@@ -117,7 +120,11 @@ def room_nodes(composition: Composition) -> dict[str, Node]:
     if room.detected and room.early > 0.0:
         from engine.nodes.early import EarlyReflections
 
-        nodes["early"] = EarlyReflections(room.size, room.damping, amplitude_to_db(room.early))
+        level_db = amplitude_to_db(room.early)
+        if composition.impulse is None:
+            nodes["early"] = EarlyReflections(early_level_db=level_db, room=name)
+        else:
+            nodes["early"] = EarlyReflections(room.size, room.damping, level_db)
     return nodes
 
 

@@ -19,11 +19,13 @@ class EarlyReflections:
     """Send → return: twelve reflections of a shoe-box of the room's size, walls and air.
 
     At `early_level_db` 0 they are as loud as the geometry says beside a direct sound of the send's level; -90 is off.
+    With `room`, the name of another node, size and damping are that node's parameters; else it has its own.
     """
 
-    room_size: float
-    damping: float
+    room_size: float = 0.5
+    damping: float = 0.5
     early_level_db: float = 0.0
+    room: str = ""
 
     inputs: ClassVar = (Port("send", 2),)
     outputs: ClassVar = (Port("return", 2),)
@@ -32,25 +34,28 @@ class EarlyReflections:
     @property
     def params(self) -> tuple[Param, ...]:
         """What can be turned live."""
+        level = Param(
+            "early_level_db", "dB", OFF_DB, HIGHEST_DB, self.early_level_db,
+            "level of the first reflections; -90 is off",
+        )  # fmt: skip
+        if self.room:
+            return (level,)
         return (
             Param("room_size", "", 0.0, 1.0, self.room_size, "small to large room"),
             Param("damping", "", 0.0, 1.0, self.damping, "hard to soft walls"),
-            Param(
-                "early_level_db", "dB", OFF_DB, HIGHEST_DB, self.early_level_db,
-                "level of the first reflections; -90 is off",
-            ),
-        )  # fmt: skip
+            level,
+        )
 
     def build(self, ctx: BuildContext) -> "EarlyReflectionsProcessor":
         """Make the processor."""
-        return EarlyReflectionsProcessor(ctx)
+        return EarlyReflectionsProcessor(ctx, self.room)
 
 
 class EarlyReflectionsProcessor(Processor):
     """One compiled call."""
 
-    def __init__(self, ctx: BuildContext) -> None:
-        self._size, self._damping = ctx.param("room_size"), ctx.param("damping")
+    def __init__(self, ctx: BuildContext, room: str) -> None:
+        self._size, self._damping = ctx.param("room_size", room), ctx.param("damping", room)
         self._level_db = ctx.param("early_level_db")
         self._rate_hz = ctx.spec.rate_hz
         self._taps = Taps(ctx.spec.rate_hz)
