@@ -18,11 +18,11 @@ from dsp.bark import (
     spreading_matrix,
     threshold_in_quiet_energy,
 )
+from dsp.stft import hop_frames
 from engine.analysis import BandEnergies, Masking, analyse, pair_map, read_stems, weights
 from engine.analysis.pairs import ACTIVE_RANGE_DB, main_bands, masked_threshold, weighted_share
 from engine.analysis.report import investigate
 from engine.analysis.stems import Tracks, check_size
-from engine.analysis.stft import hop_frames
 from engine.control.bounce import bounce
 from engine.control.tracks import render_tracks
 from engine.errors import InputError, SoundError

@@ -190,7 +190,7 @@ def test_params_lists_what_can_be_turned_with_its_present_value(scene: Path) -> 
         for row in as_json(run_here("scene", "params", "tiny.yaml", "--json", cwd=scene.parent))
     }
     assert rows["mix.bell.panning"]["range"] == "-1 to 1"
-    assert rows["trim.bell.level_db"]["value"] == -25.0
+    assert rows["trim.atmo.level_db"]["value"] == -32.0
 
 
 def test_play_on_the_null_clock_keeps_the_pace_and_says_why(scene: Path, no_audio: None) -> None:

@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def scene(*objects: SceneObject, atmo: str = "noise.wav", level_db: float = -32.0, **more: Any) -> Scene:
-    return Scene(atmo=Atmo(sound=atmo, level_db=level_db), objects=objects, **more)
+    return Scene(atmo=Atmo(sound=atmo, level_db=level_db), objects=objects, reduction_db=0.0, **more)
 
 
 def thing(sound: str, importance: float = 0.5, label: str = "car", **more: Any) -> SceneObject:
@@ -99,7 +99,7 @@ def test_a_steady_sound_plays_louder_or_softer_than_its_importance(
 
 def test_gain_db_is_forgotten() -> None:
     """An object's gain of -7.5 dB comes on top of the -25 LUFS of importance 0.5."""
-    made = ready(Scene(objects=(SceneObject(label="door", gain_db=-7.5),)), Path())
+    made = ready(Scene(objects=(SceneObject(label="door", gain_db=-7.5),), reduction_db=0.0), Path())
     assert made.tracks[1].level_db == -32.5
 
 

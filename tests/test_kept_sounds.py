@@ -130,7 +130,7 @@ def test_the_cache_grows_without_end_or_loses_what_was_wanted_last() -> None:
 
 def test_a_procedural_sound_from_the_cache_is_another_one() -> None:
     made = from_synth(SynthSound("bird"), "synth:bird", 48_000, 7)
-    assert len(list(folder().iterdir())) == 1
+    assert len(list(folder().iterdir())) == 2  # the sound and its energy
     read = from_synth(SynthSound("bird"), "synth:bird", 48_000, 7)
     assert read.samples.tobytes() == made.samples.tobytes()
     assert (read.loudness_lufs, read.mono) == (made.loudness_lufs, made.mono)

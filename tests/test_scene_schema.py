@@ -179,6 +179,9 @@ TEXTS = {
     "/properties/seed": "seed: VALUE",
     "/properties/duration/anyOf/0": "duration: VALUE",
     "/properties/tempo_bpm/anyOf/0": "tempo_bpm: VALUE",
+    "/properties/levels_db/prefixItems/0": "levels_db: [VALUE, -10]",
+    "/properties/levels_db/prefixItems/1": "levels_db: [-60, VALUE]",
+    "/properties/reduction_db": "reduction_db: VALUE",
     "/properties/room_size": "room_size: VALUE",
     "/properties/damping": "damping: VALUE",
     "/properties/wet_level": "wet_level: VALUE",
@@ -201,14 +204,16 @@ EXPECTED = {
     "tempo_bpm": (20, 300),
     "early": (0, 1),
     "echo_ms": (1, 2000),
+    "levels_db": (-60, -10),
+    "reduction_db": (0, 6),
 }
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 19 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 22 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 19
+    assert len(found) == 22
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]

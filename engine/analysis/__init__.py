@@ -4,9 +4,9 @@ It shares the band table and the published constants of `dsp.bark` with the stre
 smoothing or weights.
 """
 
+from dsp.stft import BandEnergies
 from engine.analysis.pairs import Exchange, Masked, Masking, analyse, pair_map, weights
 from engine.analysis.stems import Tracks, read_stems
-from engine.analysis.stft import BandEnergies
 
 __all__ = [
     "BandEnergies",

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.bark import BANDS, masking_offset_db, spreading_matrix, threshold_in_quiet_energy
-from engine.analysis.stft import Energies
+from dsp.stft import Energies
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dsp.bark import EDGES_HZ
+from dsp.stft import hop_frames
 from engine.analysis.pairs import (
     ACTIVE_RANGE_DB,
     Exchange,
@@ -18,7 +19,6 @@ from engine.analysis.pairs import (
     weights,
 )
 from engine.analysis.stems import Tracks
-from engine.analysis.stft import hop_frames
 
 WORST = 3
 """How many maskers of a track are named."""

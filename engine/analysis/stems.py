@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dsp.stft import BandEnergies, Energies, hop_frames
 from dsp.units import frames_to_seconds, seconds_to_frames
 from engine.analysis.pairs import weights
-from engine.analysis.stft import BandEnergies, Energies, hop_frames
 from engine.errors import InputError, Problem, SoundError
 from engine.media import decode
 

@@ -46,6 +46,8 @@ EXAMPLES = """**Examples**
 
     roomtone render street.yaml --moves take.wav.json -o again.wav
 
+    roomtone render street.yaml --explain -o street.wav
+
 **A take again**: `--moves` renders what was played and recorded with `play --record take.wav`, with every move of a
 parameter at its frame; seed, rate, length and quantum are the take's. If other samples come out, the exit code is 1.
 
@@ -97,6 +99,9 @@ def render(
             metavar="FILE", help="Play a take again, from the file beside the recording: take.wav.json."
         ),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell how every track comes to its level, and why.")
+    ] = False,
     seed: SeedOption = None,
     rate: Annotated[
         int | None, typer.Option(help="Sample rate in Hz; default 48000.", show_default=False)
@@ -159,12 +164,20 @@ def render(
                 take=take,
             )
     figures = result.report()
+    if explain:
+        from engine.scene.explain import explain as explained
+
+        figures["explain"] = explained(composition)
     if take is not None:
         figures["same_as_take"] = result.sha256 == take.sha256
     other = take is not None and result.sha256 != take.sha256
     if as_json:
         typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
         raise typer.Exit(1 if other else 0)
+    if explain:
+        from engine.cli.explain import print_explanation
+
+        print_explanation(figures["explain"])
     for fault in result.faults:
         typer.echo(f"fault: {fault}", err=True)
     events = sum(len(t["events"]) for t in figures["tracks"])

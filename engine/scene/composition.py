@@ -1,7 +1,7 @@
 """A scene made ready: its tracks with their levels, its clips, and the timeline of everything that sounds."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -13,6 +13,7 @@ from dsp.units import db_to_amplitude, seconds_to_frames
 from engine.errors import InputError, Problem, SoundError
 from engine.events import Event
 from engine.impulse import ImpulseResponse
+from engine.scene.energy import Reduction, reduce, together
 from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
@@ -22,9 +23,6 @@ from engine.scene.sounds import input_channels
 
 REFERENCE_LUFS = -23.0
 """The loudness every event is brought to, and a live input is expected at; the track's level is set from there."""
-
-QUIETEST_LUFS, LOUDEST_LUFS = -30.0, -20.0
-"""The level of importance 0 and of importance 1."""
 
 MAX_EVENT_GAIN_DB = 40.0
 """No sound is brought up by more: beyond, it is mostly its noise floor."""
@@ -43,8 +41,9 @@ ENDLESS_WINDOW_S = 30.0
 class Track:
     """One lane pair of the bank: what it plays, how loud, where.
 
-    A live input has `input_channels` (from 0; one, or left and right) and neither clips nor events. `tempo_bpm` is
-    the scene's for a loop with beats, None for all others.
+    `level_db` is what the scene asks for less the `reduction`, if there is one. A live input has `input_channels` (from
+    0; one, or left and right) and neither clips nor events. `tempo_bpm` is the scene's for a loop with beats, None for
+    all others.
     """
 
     number: int
@@ -59,6 +58,7 @@ class Track:
     clips: tuple[Clip, ...]
     input_channels: tuple[int, ...] = ()
     tempo_bpm: float | None = None
+    reduction: Reduction | None = None
 
     @property
     def beats(self) -> float | None:
@@ -141,9 +141,10 @@ def _start(event: Event) -> int:
     return event.start_frame
 
 
-def importance_to_level_db(importance: float) -> float:
-    """Return the level of a track in LUFS: linear from -30 at importance 0 to -20 at 1."""
-    return QUIETEST_LUFS + (LOUDEST_LUFS - QUIETEST_LUFS) * importance
+def importance_to_level_db(importance: float, levels_db: tuple[float, float] = (-30.0, -20.0)) -> float:
+    """Return the level of a track in LUFS: linear between the levels of importance 0 and 1, by default -30 to -20."""
+    lowest_db, highest_db = levels_db
+    return lowest_db + (highest_db - lowest_db) * importance
 
 
 def compose(
@@ -168,7 +169,7 @@ def compose(
     shelf.fill(progress)
     impulse = load_impulse(scene, rate_hz)
     tracks = [
-        _track(number, name, item, shelf, keys, field, scene.tempo_bpm)
+        _track(number, name, item, shelf, keys, field, scene)
         for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
     ]
     duration: int | None
@@ -208,10 +209,10 @@ def _track(
     shelf: Shelf,
     keys: tuple[SoundKey, ...],
     field: str,
-    tempo_bpm: float | None,
+    scene: Scene,
 ) -> Track:
     schedule = _schedule(item)
-    tempo_bpm = tempo_bpm if isinstance(schedule, Loop) and schedule.beats is not None else None
+    tempo_bpm = scene.tempo_bpm if isinstance(schedule, Loop) and schedule.beats is not None else None
     clips = tuple(
         _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz, field) for key in keys
     )
@@ -220,8 +221,17 @@ def _track(
     sound = mono, schedule, clips, channels
     if isinstance(item, Atmo):
         return Track(number, name, 0.0, item.yields, 0.0, item.level_db, ATMO_SEND_DB, *sound)
-    level_db = importance_to_level_db(item.importance) + item.gain_db
-    return Track(number, name, item.importance, item.yields, item.panning, level_db, 0.0, *sound, tempo_bpm)
+    reduction = _reduction([shelf[key] for key in keys], item.importance, scene.reduction_db)
+    level_db = importance_to_level_db(item.importance, scene.levels_db) + item.gain_db
+    level_db -= reduction.reduction_db if reduction is not None else 0.0
+    heard = item.importance, item.yields, item.panning, level_db, 0.0
+    return Track(number, name, *heard, *sound, tempo_bpm, reduction)
+
+
+def _reduction(materials: Sequence[Material], importance: float, most_db: float) -> Reduction | None:
+    """Return what is taken off a track that plays `materials`; None where nothing is known of its sound."""
+    energies = [m.energy for m in materials if m.energy is not None]
+    return reduce(together(energies), importance, most_db) if energies else None
 
 
 def _clip(number: int, material: Material, loops: bool, rate_hz: int, field: str) -> Clip:

@@ -57,6 +57,7 @@ _ALLOWED = {
     "duration": f"auto, or 0.1 to {MAX_SECONDS:g} seconds",
     "at": f"0 to {MAX_SECONDS:g} seconds",
     "gap": "[minimum, maximum] in seconds",
+    "levels_db": "[level of importance 0, level of importance 1], -60 to -10 LUFS",
     "kind": "once, loop or random",
     "tempo_bpm": "20 to 300 beats a minute",
     "beats": "0.25 to 1024 quarter notes",

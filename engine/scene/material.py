@@ -12,6 +12,8 @@ from dsp.loudness import active_loudness
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SoundError
 from engine.media import decode, resample
+from engine.scene.energy import ENERGY_VERSION, Energy, energy_of
+from engine.scene.feature_store import FeatureStore, content_hash
 from engine.scene.kept_sounds import kept
 from engine.scene.sounds import FileSound, SynthSound
 
@@ -28,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """One clip: float32 `[frames, 2]`, the loudness of its active part in LUFS, and where it came from.
+    """One clip: float32 `[frames, 2]`, the loudness of its active part in LUFS, its energy, and where it came from.
 
     `name` is the sound as the scene has it; `source` adds `#2` and so on for further soundings of it.
     A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently. `origin` is
@@ -43,6 +45,7 @@ class Material:
     credit: str
     path: Path | None = None
     origin: tuple[object, ...] | None = None
+    energy: Energy | None = None
 
 
 def origin_of(
@@ -61,7 +64,7 @@ def origin_of(
 def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:
     """Decode a file; raises SoundError if it cannot be used or is silent."""
     made = _finish(decode(sound.path, rate_hz), source, source, rate_hz, _file_credit(sound.path))
-    return replace(made, path=sound.path)
+    return replace(made, path=sound.path, energy=_energy_of_file(sound.path, made, rate_hz))
 
 
 def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Material:
@@ -78,8 +81,15 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
 
         return resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
 
-    samples = kept(make, sound.name, sub_seed, made_at_hz, rate_hz)
-    return _finish(samples, f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT)
+    made_from = sound.name, sub_seed, made_at_hz, rate_hz
+    made = _finish(kept(make, *made_from), f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT)
+
+    def measure() -> NDArray[np.float32]:
+        return energy_of(made.samples, rate_hz, made.loudness_lufs).as_array()
+
+    frames = len(made.samples)
+    energy = kept(measure, *made_from, f"energy {ENERGY_VERSION} of {frames} frames")
+    return replace(made, energy=Energy.from_array(energy))
 
 
 def _finish(samples: NDArray[np.float32], name: str, source: str, rate_hz: int, credit: str) -> Material:
@@ -89,6 +99,23 @@ def _finish(samples: NDArray[np.float32], name: str, source: str, rate_hz: int, 
     mono = samples.shape[1] == 1
     stereo = np.repeat(samples, 2, axis=1) if mono else samples
     return Material(name, source, np.ascontiguousarray(stereo), mono, loudness, credit)
+
+
+def _energy_of_file(path: Path, made: Material, rate_hz: int) -> Energy:
+    """Return the energy of a file's sound, as it was measured before of the same content."""
+    kind, store = f"energy of {len(made.samples)} frames at {rate_hz} Hz", FeatureStore()
+    try:
+        content = content_hash(path)
+    except OSError:
+        content = ""
+    found = store.get(content, kind, ENERGY_VERSION) if content else None
+    try:
+        return Energy.from_array(np.array((found or {})["bands"], np.float32))
+    except (KeyError, ValueError, TypeError):
+        energy = energy_of(made.samples, rate_hz, made.loudness_lufs).as_array()
+        if content:
+            store.put(content, kind, ENERGY_VERSION, {"bands": energy.tolist()})
+        return Energy.from_array(energy)
 
 
 def _file_credit(path: Path) -> str:

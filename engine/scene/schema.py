@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 import presets
+from engine.scene.level_range import LevelRange
 from engine.scene.reader import CONTROL, FieldPath, shorten
 from engine.scene.rooms import load_room, near_rooms
 from engine.scene.sounds import input_channels, reference_fault
@@ -234,6 +235,12 @@ class Scene(Part):
     )
     duration: Annotated[float, Field(ge=0.1, le=MAX_SECONDS)] | Literal["auto"] = Field(
         "auto", description="Length of a render in seconds; auto is the longest sound. Playing is endless."
+    )
+    levels_db: LevelRange = Field(
+        (-30.0, -20.0), description="Levels of importance 0 and of importance 1 in LUFS."
+    )
+    reduction_db: Annotated[float, Field(ge=0.0, le=6.0, json_schema_extra={"unit": "dB"})] = Field(
+        6.0, description="Most that is taken off a sound heard louder than its level; 0 is off."
     )
     tempo_bpm: Tempo | None = Field(
         None, description="Quarter notes a minute, for loops with `beats`; left out, there is no tempo."
