@@ -15,11 +15,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from dsp.bark import EDGES_HZ
-from engine.cli.analyze import _write
+from engine.cli.analyze import PAIR_FILE
 from engine.cli.common import StopRequest
+from engine.cli.picture_files import write_pictures
 from engine.errors import RoomtoneError
+from engine.view.drawing import DPI
 from engine.view.heatmaps import (
-    DPI,
     MOST_COLUMNS,
     WIDTH_IN,
     _pool_extremes,
@@ -29,7 +30,7 @@ from engine.view.heatmaps import (
 )
 from tests.command import TINY, as_json, interrupt, run, run_here, start
 
-PICTURES = {"matrix": b"new matrix", "over-time": b"new shares", "pair-01-car-bell": b"new pair"}
+PICTURES = {"matrix.png": b"new matrix", "over-time.png": b"new shares", "pair-01-car-bell.png": b"new pair"}
 
 
 @pytest.fixture
@@ -128,9 +129,9 @@ def test_pictures_replace_those_of_an_earlier_run_and_nothing_else(tmp_path: Pat
     own = {"pair-1-x.png": b"1", "pair-01-notes.txt": b"2", "cover.png": b"3"}
     for name, old in {**own, "pair-07-gone-bell.png": b"4", "matrix.png": b"5"}.items():
         (tmp_path / name).write_bytes(old)
-    files = _write(tmp_path, PICTURES, StopRequest())
-    assert [f.name for f in files] == [f"{name}.png" for name in PICTURES]
-    assert contents(tmp_path) == {**own, **{f"{name}.png": png for name, png in PICTURES.items()}}
+    files = write_pictures(tmp_path, PICTURES, StopRequest(), PAIR_FILE)
+    assert [f.name for f in files] == list(PICTURES)
+    assert contents(tmp_path) == {**own, **PICTURES}
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -152,7 +153,7 @@ def test_a_failure_while_pictures_are_written_leaves_the_earlier_ones(
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises((RoomtoneError, KeyboardInterrupt)):
-        _write(tmp_path, PICTURES, StopRequest())
+        write_pictures(tmp_path, PICTURES, StopRequest(), PAIR_FILE)
     assert contents(tmp_path) == before
 
 
@@ -163,7 +164,7 @@ def test_a_name_that_cannot_be_given_leaves_the_earlier_pictures(tmp_path: Path)
         (tmp_path / name).write_bytes(old)
     (tmp_path / "over-time.png").mkdir()
     with pytest.raises(RoomtoneError, match="pictures cannot be written"):
-        _write(tmp_path, PICTURES, StopRequest())
+        write_pictures(tmp_path, PICTURES, StopRequest(), PAIR_FILE)
     assert contents(tmp_path) == before
     assert len(list(tmp_path.iterdir())) == 3
 

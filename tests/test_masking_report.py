@@ -26,7 +26,7 @@ HOP_S = 4096 / 48_000
 
 def reported(path: Path, composition: Composition, *, bands: bool = False, **render: Any) -> Any:
     with MaskingReport(path, composition, bands=bands) as report:
-        bounce(composition, observer=report, keep_samples=False, **render)
+        bounce(composition, observers=[report], keep_samples=False, **render)
     return json.loads(path.read_text("utf-8"))
 
 
@@ -56,7 +56,7 @@ class Spy:
 @pytest.fixture(scope="module")
 def shown() -> list[tuple[Any, Any]]:
     spy = Spy()
-    bounce(small(), observer=spy, keep_samples=False)
+    bounce(small(), observers=[spy], keep_samples=False)
     return spy.moments
 
 
@@ -83,7 +83,7 @@ def test_at_a_low_rate_no_moment_is_missed(tmp_path: Path) -> None:
 
 def test_watching_does_not_change_the_sound(tmp_path: Path) -> None:
     with MaskingReport(tmp_path / "m.json", small()) as report:
-        watched = bounce(small(), observer=report, duration_s=1.0)
+        watched = bounce(small(), observers=[report], duration_s=1.0)
     assert watched.sha256 == bounce(small(), duration_s=1.0).sha256
 
 

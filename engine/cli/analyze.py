@@ -1,12 +1,9 @@
 """`roomtone analyze`: who masks whom, in a scene or a folder of stems."""
 
 import json
-import os
 import re
-import tempfile
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +15,6 @@ from engine.cli.common import (
     LibraryOption,
     RateOption,
     SeedOption,
-    StopRequest,
     compiling,
     compose,
     interruptible,
@@ -26,7 +22,8 @@ from engine.cli.common import (
     print_table,
     progress,
 )
-from engine.errors import InputError, Problem, RoomtoneError
+from engine.cli.picture_files import output_folder, write_pictures
+from engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from engine.analysis.report import Findings
@@ -96,7 +93,7 @@ def analyze(
             "is for folders: a scene says it itself",
             Path(source or DEFAULT_SCENE),
         )
-    with interruptible() as stop, _output_folder(pictures) if pictures else nullcontext():
+    with interruptible() as stop, output_folder(pictures) if pictures else nullcontext():
         if folder is not None:
             tracks = _read(folder, rate, duration, _importances(importance or []))
         else:
@@ -110,7 +107,7 @@ def analyze(
                 Problem("is silent", "must have something to hear", file=str(source or DEFAULT_SCENE))
             )
         drawn = _draw(findings, DEFAULT_PAIRS if pairs is None else pairs) if pictures else {}
-        files = _write(pictures, drawn, stop) if pictures else []
+        files = write_pictures(pictures, drawn, stop, PAIR_FILE) if pictures else []
     facts = report(findings)
     if as_json:
         typer.echo(json.dumps(facts | {"files": [str(f) for f in files]}, indent=2, ensure_ascii=False))
@@ -195,79 +192,8 @@ def _render(
     return Tracks(scene.title, names, importance, rate, samples, before.finish(), after.finish())
 
 
-@contextmanager
-def _output_folder(folder: Path) -> Iterator[None]:
-    """Make the folder and try it before an hour is spent on what goes there; an error leaves none behind."""
-    made: list[Path] = []
-    try:
-        try:
-            made += [part for part in (folder, *folder.parents) if not part.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            what = f"cannot be written to ({error.strerror or error})"
-            raise InputError(Problem(what, "a folder for pictures", "plots", file=str(folder))) from None
-        yield
-    except BaseException:
-        _tidy(made)
-        raise
-
-
-def _tidy(folders: Sequence[Path]) -> None:
-    """Remove folders, the deepest first, as far as nothing is in them."""
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def _write(folder: Path, pictures: Mapping[str, bytes], stop: StopRequest) -> list[Path]:
-    """Write NAME.png for every picture in place of those of an earlier run, or change nothing."""
-    files = [folder / f"{name}.png" for name in pictures]
-    mark = uuid.uuid4().hex[:8]
-    parts = [folder / f".{number}.{mark}.part" for number in range(len(files))]
-    try:
-        for part, png in zip(parts, pictures.values(), strict=True):
-            part.write_bytes(png)
-        stop.raises = False  # what is left is done in a moment, and must not be done by half
-        _exchange(folder, parts, files, mark)
-    except OSError as error:
-        raise RoomtoneError(f"{folder}: pictures cannot be written ({error.strerror or error})") from None
-    finally:
-        for part in parts:
-            with suppress(OSError):
-                part.unlink()
-    return files
-
-
-def _exchange(folder: Path, parts: Sequence[Path], files: Sequence[Path], mark: str) -> None:
-    """Give every part its name, and take away pairs that an earlier run drew; after an OSError all is as before."""
-    earlier = [f for f in files if f.is_file()]
-    earlier += [f for f in folder.iterdir() if f not in files and f.is_file() and PAIR_FILE.fullmatch(f.name)]
-    aside: dict[Path, Path] = {}
-    named: list[Path] = []
-    try:
-        for number, file in enumerate(earlier):
-            os.replace(file, folder / f".{number}.{mark}.old")
-            aside[file] = folder / f".{number}.{mark}.old"
-        for part, file in zip(parts, files, strict=True):
-            os.replace(part, file)
-            named.append(file)
-    except OSError:
-        for file in named:
-            with suppress(OSError):
-                file.unlink()
-        for file, old in aside.items():
-            with suppress(OSError):
-                os.replace(old, file)
-        raise
-    for old in aside.values():
-        with suppress(OSError):
-            old.unlink()
-
-
 def _draw(findings: "Findings", pairs: int) -> dict[str, bytes]:
-    """Return all pictures by name. Nothing is written before the last is drawn: an interrupt leaves no half of it."""
+    """Return all pictures by file name, and write none before the last is drawn: an interrupt leaves no half of it."""
     from dsp.bark import EDGES_HZ
     from engine.analysis import pair_map
     from engine.analysis.pairs import weights
@@ -285,14 +211,14 @@ def _draw(findings: "Findings", pairs: int) -> dict[str, bytes]:
     with progress("drawing") as advance:
         total = len(worst) + 2
         advance("", 0, total)
-        pictures["matrix"] = matrix_png(
+        pictures["matrix.png"] = matrix_png(
             f"{tracks.title}: who masks whom",
             tracks.names,
             {titles[s]: m.matrix for s, m in stages.items()},
             [findings.silent(t) for t in range(len(tracks.names))],
         )
         advance("", 1, total)
-        pictures["over-time"] = over_time_png(
+        pictures["over-time.png"] = over_time_png(
             f"{tracks.title}: how much of each track is masked, the most important first",
             names,
             {titles[s]: m.over_time[order] for s, m in stages.items()},
@@ -307,7 +233,7 @@ def _draw(findings: "Findings", pairs: int) -> dict[str, bytes]:
             ]
             maps = {t: pair_map(e, weight, j, i) for t, e in zip(titles.values(), energies, strict=True)}
             name = "-".join(file_names([tracks.names[j], tracks.names[i]]))
-            pictures[f"pair-{number:02}-{name}"] = pair_png(
+            pictures[f"pair-{number:02}-{name}.png"] = pair_png(
                 tracks.names[j], tracks.names[i], maps, captions, tracks.hop_s, EDGES_HZ
             )
     return pictures

@@ -20,10 +20,12 @@ from engine.cli.common import (
     progress,
     read_settings,
 )
+from engine.cli.picture_files import output_folder, write_pictures
 from engine.errors import InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
     from engine.control.take import Take
+    from engine.view.mix_data import MixPicture
 
 DEFAULT_RATE_HZ = 48_000
 
@@ -46,7 +48,7 @@ EXAMPLES = """**Examples**
 
     roomtone render street.yaml --moves take.wav.json -o again.wav
 
-    roomtone render street.yaml --explain -o street.wav
+    roomtone render street.yaml --explain --plots pictures -o street.wav
 
 **A take again**: `--moves` renders what was played and recorded with `play --record take.wav`, with every move of a
 parameter at its frame; seed, rate, length and quantum are the take's. If other samples come out, the exit code is 1.
@@ -99,6 +101,12 @@ def render(
             metavar="FILE", help="Play a take again, from the file beside the recording: take.wav.json."
         ),
     ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Also draw the timeline and the spectrogram of the mix (PNG, SVG)."
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Tell how every track comes to its level, and why.")
     ] = False,
@@ -125,7 +133,7 @@ def render(
             Problem("there is no file to write them to", "give --masking FILE", "--masking-bands")
         )
     settings = read_settings(set_)
-    with interruptible(), ExitStack() as files:
+    with interruptible() as stop, ExitStack() as files:
         loaded, path = load(scene, library)
         if output is None and not as_json:
             output = Path(f"{path.stem}.wav")
@@ -135,18 +143,27 @@ def render(
                 )
         if masking is not None:
             _keep_apart(masking, path, output, stems)
+        if plots is not None:
+            files.enter_context(output_folder(plots))
         composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
         if take is not None and moves is not None:
             take.check_fits(composition, moves)
         if silent := [track.name for track in composition.tracks if track.input_channels]:
             typer.echo(f"roomtone: {', '.join(silent)}: a live input is silent in a render", err=True)
         from engine.control.bounce import bounce
+        from engine.control.offline import length_frames
 
         report = None
         if masking is not None:
             from engine.control.masking_report import MaskingReport
 
             report = files.enter_context(MaskingReport(masking, composition, bands=masking_bands))
+        log = None
+        if plots is not None:
+            from engine.control.picture_log import PictureLog
+
+            frames = take.frames if take is not None else length_frames(composition, duration, endless)
+            log = PictureLog(composition, frames)
         with progress("rendering") as advance:
             if report is not None:
                 report.progress = lambda done, total: advance("masking", done, total)
@@ -159,11 +176,16 @@ def render(
                 quantum_frames=quantum,
                 keep_samples=False,
                 progress=lambda done, total: advance("", done, total),
-                observer=report,
+                observers=[observer for observer in (report, log) if observer is not None],
                 settings=settings,
                 take=take,
             )
+        drawn = (
+            write_pictures(plots, _draw(log.picture), stop) if plots is not None and log is not None else []
+        )
     figures = result.report()
+    if drawn:
+        figures["files"] = [str(file) for file in drawn]
     if explain:
         from engine.scene.explain import explain as explained
 
@@ -187,11 +209,24 @@ def render(
     )
     also = [f"masking in {masking}"] if masking else []
     also += [f"stems in {stems}"] if stems else []
+    also += [f"pictures in {plots}"] if plots else []
     typer.echo(" and ".join([f"wrote {output}", *also]))
     if other:
         raise RoomtoneError("these are not the samples of the take: has a sound, or the program, changed?")
     if take is not None:
         typer.echo(f"{len(take.moves)} moves; the samples are those of the take")
+
+
+def _draw(mix: "MixPicture") -> dict[str, bytes]:
+    """Return both pictures, by file name."""
+    from engine.view.mix_pictures import spectrogram, timeline
+
+    pictures: dict[str, bytes] = {}
+    with progress("drawing") as advance:
+        for number, draw in enumerate((timeline, spectrogram)):
+            advance("", number, 2)
+            pictures |= {f"{draw.__name__}.{suffix}": data for suffix, data in draw(mix).items()}
+    return pictures
 
 
 def _read_take(moves: Path, **others: object) -> "Take":

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +95,7 @@ def bounce(
     quantum_frames: int | None = None,
     keep_samples: bool = True,
     progress: Progress | None = None,
-    observer: Observer | None = None,
+    observers: Sequence[Observer] = (),
     settings: Mapping[str, float | str] | None = None,
     take: Take | None = None,
 ) -> Bounce:
@@ -104,9 +104,9 @@ def bounce(
     The finite form is as long as the scene says, or `duration_s`. `endless` renders the first `duration_s` seconds
     of what `roomtone play` plays, sample for sample, without a fade at the end. The quantum, by default the fastest,
     changes nothing in the samples, but for the rounding of a room's impulse response, with which it is by default that
-    of `roomtone play`; it is shorter where the `observer` would miss something. `settings` are values of parameters
-    from the first sample on, instead of the scene's. With a `take` it is rendered what was played then, with every move
-    and the fade at the end, by default at its quantum; another must divide that.
+    of `roomtone play`; it is shorter where one of the `observers` would miss something. `settings` are values of
+    parameters from the first sample on, instead of the scene's. With a `take` it is rendered what was played then, with
+    every move and the fade at the end, by default at its quantum; another must divide that.
 
     Raises InputError for a duration that is missing or out of range, for a quantum that won't do and for stems of
     another render in the folder, ParamError for a setting, SoundError for a file name that won't do, RoomtoneError for
@@ -118,8 +118,8 @@ def bounce(
         # A convolution rounds otherwise at another quantum: then it is that of `roomtone play`.
         live = StreamSpec().quantum_frames
         quantum_frames = offline_quantum(len(composition.tracks)) if composition.impulse is None else live
-    if observer is not None:
-        longest = min(quantum_frames, observer.longest_quantum_frames)
+    if observers:
+        longest = min(quantum_frames, *(o.longest_quantum_frames for o in observers))
         # The moves of a take come between its quanta.
         quantum_frames = longest if take is None else _divisor(take.quantum, longest)
     spec = StreamSpec(composition.rate_hz, quantum_frames)
@@ -151,11 +151,11 @@ def bounce(
             sink.take(block, engine.plan)
             if keep_samples:
                 kept.append(block.copy())
-            if observer:
+            for observer in observers:
                 observer.watch(engine, done)
         elapsed_s = time.perf_counter() - started_s
         sink.finish()
-        if observer:
+        for observer in observers:
             observer.finish()
     return Bounce(
         composition,

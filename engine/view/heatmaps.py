@@ -1,13 +1,12 @@
 """Pictures of masking as PNG. matplotlib is imported when the first one is drawn, and never its pyplot."""
 
-import io
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.view.drawing import hertz, note, png, short, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating]
 
-DPI = 120
 WIDTH_IN = 10.0
 FULL_SCALE_DB = 20.0
 """The excess at which colours end."""
@@ -28,7 +26,6 @@ MOST_TRACKS = 40
 MOST_NUMBERS = 16
 """The largest matrix with a number in every cell."""
 
-LABEL_CHARACTERS = 18
 SILENT = "0.82"
 """A light grey."""
 
@@ -40,7 +37,7 @@ def matrix_png(
 
     Of more than `MOST_TRACKS` tracks those that mask or are masked most.
     """
-    with _style():
+    with style():
         from matplotlib.figure import Figure
 
         first = next(iter(stages.values()))
@@ -58,7 +55,7 @@ def matrix_png(
             percent = 100.0 * shares[np.ix_(kept, kept)]
             percent[np.eye(count, dtype=bool) | hidden] = np.nan
             image = axes.imshow(percent, cmap=_sequential(), vmin=0.0, vmax=top)
-            labels = [_short(names[t]) for t in kept]
+            labels = [short(names[t]) for t in kept]
             size = 9.0 if count <= MOST_NUMBERS else 6.5
             axes.set_xticks(
                 range(count), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=size
@@ -73,8 +70,8 @@ def matrix_png(
         figure.suptitle(title + (f" ({count} of {len(names)} tracks)" if count < len(names) else ""))
         if image is not None:
             figure.colorbar(image, ax=figure.axes, label="masked share, %", shrink=0.8, pad=0.02)
-        _note(figure, "grey: the track itself, or one that is silent")
-        return _png(figure)
+        note(figure, "grey: the track itself, or one that is silent")
+        return png(figure)
 
 
 def pair_png(
@@ -89,10 +86,10 @@ def pair_png(
 
     NaN where neither is active; `captions` go beside the names of the stages.
     """
-    with _style():
+    with style():
         from matplotlib.figure import Figure
 
-        masker, maskee = _short(masker), _short(maskee)
+        masker, maskee = short(masker), short(maskee)
         figure = Figure(figsize=(WIDTH_IN, 1.2 + 2.75 * len(stages)), layout="constrained")
         image = None
         for number, (stage, signed) in enumerate(stages.items(), 1):
@@ -109,7 +106,7 @@ def pair_png(
                 extent=(-0.5 * hop_s, (len(signed) - 0.5) * hop_s, 0.0, len(edges_hz) - 1.0),
             )
             shown = range(0, len(edges_hz), 3)
-            axes.set_yticks(shown, [_hertz(edges_hz[e]) for e in shown])
+            axes.set_yticks(shown, [hertz(edges_hz[e]) for e in shown])
             axes.set_ylabel("Hz, in Bark bands")
             axes.set_title(f"{stage}: {captions[number - 1]}", loc="left", fontsize=10)
             if number == len(stages):
@@ -121,8 +118,8 @@ def pair_png(
             bar.set_ticks(list(ticks), labels=[f"{abs(tick)}" for tick in ticks])
             bar.set_label("excess over the masked sound, dB")
         masked = f"purple: {masker} masks {maskee}   ·   orange: {maskee} masks {masker}"
-        _note(figure, f"{masked}   ·   white: neither is masked   ·   grey: neither is active")
-        return _png(figure)
+        note(figure, f"{masked}   ·   white: neither is masked   ·   grey: neither is active")
+        return png(figure)
 
 
 def over_time_png(title: str, names: Sequence[str], stages: Mapping[str, Array], hop_s: float) -> bytes:
@@ -130,7 +127,7 @@ def over_time_png(title: str, names: Sequence[str], stages: Mapping[str, Array],
 
     NaN where a track is silent. Of more than `MOST_TRACKS` the first.
     """
-    with _style():
+    with style():
         from matplotlib.figure import Figure
 
         count = min(len(names), MOST_TRACKS)
@@ -147,7 +144,7 @@ def over_time_png(title: str, names: Sequence[str], stages: Mapping[str, Array],
                 vmax=100.0,
                 extent=(-0.5 * hop_s, (shares.shape[1] - 0.5) * hop_s, count - 0.5, -0.5),
             )
-            axes.set_yticks(range(count), [_short(name) for name in names[:count]], fontsize=9)
+            axes.set_yticks(range(count), [short(name) for name in names[:count]], fontsize=9)
             axes.set_yticks(np.arange(count - 1) + 0.5, minor=True)
             axes.grid(which="minor", axis="y", color="0.3", linewidth=0.6)
             axes.tick_params(which="minor", length=0)
@@ -158,25 +155,8 @@ def over_time_png(title: str, names: Sequence[str], stages: Mapping[str, Array],
         if image is not None:
             label = "masked by all others, %"
             figure.colorbar(image, ax=figure.axes, label=label, pad=0.02, aspect=_bar_aspect(figure))
-        _note(figure, "grey: the track is silent")
-        return _png(figure)
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """Draw with matplotlib's own settings, whatever the user's are; a $ in a name is a $."""
-    import matplotlib.style
-
-    with matplotlib.style.context(["default", {"text.parse_math": False}]), warnings.catch_warnings():
-        # A name in a script the font lacks shows as boxes.
-        warnings.filterwarnings("ignore", message="Glyph")
-        yield
-
-
-def _png(figure: "Figure") -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI)
-    return stream.getvalue()
+        note(figure, "grey: the track is silent")
+        return png(figure)
 
 
 def _sequential() -> "Colormap":
@@ -215,10 +195,6 @@ def _bar_aspect(figure: "Figure") -> float:
     return 4.0 * float(figure.get_figheight())
 
 
-def _note(figure: "Figure", text: str) -> None:
-    figure.supxlabel(text, fontsize=8, color="0.25")
-
-
 def _pool_extremes(values: Array) -> Array:
     """Return at most `MOST_COLUMNS` rows, each the value farthest from 0 of those it stands for; NaN if all are."""
     blocks = _blocks(values)
@@ -241,11 +217,3 @@ def _blocks(values: Array) -> Array:
     filled = np.full((-(-len(values) // size) * size, values.shape[1]), np.nan)
     filled[: len(values)] = values
     return filled.reshape(-1, size, values.shape[1])
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LABEL_CHARACTERS else name[: LABEL_CHARACTERS - 1] + "…"
-
-
-def _hertz(value: float) -> str:
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
