@@ -8,11 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
     PrivateAttr,
-    Tag,
     WithJsonSchema,
     model_validator,
 )
@@ -21,13 +18,37 @@ import presets
 from engine.scene.level_range import LevelRange
 from engine.scene.reader import CONTROL, FieldPath, shorten
 from engine.scene.rooms import load_room, near_rooms
+from engine.scene.schedules import MAX_SECONDS, Loop, Once, Random, Schedule
 from engine.scene.sounds import input_channels, reference_fault
 from engine.scene.strict import Part, rule
+
+__all__ = [
+    "MAX_LABEL",
+    "MAX_OBJECTS",
+    "MAX_SECONDS",
+    "MAX_TITLE",
+    "PARALLEL_LISTS",
+    "Atmo",
+    "LongForm",
+    "Loop",
+    "Once",
+    "Random",
+    "Room",
+    "RoomEngine",
+    "RoomSetup",
+    "Scene",
+    "SceneObject",
+    "Schedule",
+    "Unit",
+    "Yielding",
+    "long_form",
+    "scene_schema",
+    "track_names",
+]
 
 MAX_OBJECTS = 512
 MAX_LABEL = 64
 MAX_TITLE = 120
-MAX_SECONDS = 86_400.0
 PARALLEL_LISTS = ("importance", "panning", "sound")
 """The keys beside `objects` that make the flat form, one entry for each label."""
 
@@ -38,14 +59,6 @@ def _check_reference(reference: str) -> str:
     if fault := reference_fault(reference):
         raise rule(*fault)
     return reference
-
-
-def _check_gap(gap_s: tuple[float, float]) -> tuple[float, float]:
-    if not gap_s[0] <= gap_s[1] or gap_s[1] <= 0.0:
-        raise rule(
-            f"gap is {gap_s[0]:g} to {gap_s[1]:g}", "the minimum may not exceed the maximum, nor both be 0"
-        )
-    return gap_s
 
 
 def _check_impulse(reference: str) -> str:
@@ -73,51 +86,9 @@ def _as_preset(value: object) -> object:
 Yielding = Literal["never", "normal", "always"]
 RoomEngine = Literal["freeverb", "fdn"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0, le=MAX_SECONDS, json_schema_extra={"unit": "seconds"})]
 Tempo = Annotated[float, Field(ge=20.0, le=300.0, json_schema_extra={"unit": "beats a minute"})]
-Beats = Annotated[float, Field(ge=0.25, le=1024.0, json_schema_extra={"unit": "quarter notes"})]
-Gap = Annotated[tuple[Seconds, Seconds], Field(strict=False), AfterValidator(_check_gap)]
 Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL, pattern=_PRINTABLE)]
 Reference = Annotated[str, AfterValidator(_check_reference)]
-
-
-class Once(Part):
-    """The sound is heard once."""
-
-    kind: Literal["once"] = "once"
-    at: Seconds | None = Field(None, description="Start in seconds; left out, a seeded random place.")
-
-
-class Loop(Part):
-    """The sound goes on without end, joined by crossfades, or begins again on the beats of the scene's tempo."""
-
-    model_config = ConfigDict(json_schema_extra={"required": ["kind"]})
-
-    kind: Literal["loop"] = "loop"
-    beats: Beats | None = Field(
-        None,
-        description="Quarter notes at `tempo_bpm` after which it begins again; left out, when it has ended.",
-    )
-
-
-class Random(Part):
-    """The sound comes again and again, with a random silence between."""
-
-    model_config = ConfigDict(json_schema_extra={"required": ["kind", "gap"]})
-
-    kind: Literal["random"] = "random"
-    gap: Gap = Field(description="Silence between two events in seconds: [minimum, maximum].")
-
-
-def _kind(schedule: Any) -> str | None:
-    kind = schedule.get("kind", "once") if isinstance(schedule, dict) else getattr(schedule, "kind", None)
-    return kind if isinstance(kind, str) else None
-
-
-Schedule = Annotated[
-    Annotated[Once, Tag("once")] | Annotated[Loop, Tag("loop")] | Annotated[Random, Tag("random")],
-    Discriminator(_kind),
-]
 
 
 def _is_input(sound: object) -> bool:
