@@ -1,0 +1,169 @@
+"""What is measured of the sounds of a library, once for each content, and the scan that does it."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.bark import BANDS, EDGES_HZ
+from dsp.units import SILENCE_DB
+from engine.errors import Problem, SoundError
+from engine.scene.feature_store import FeatureStore, FileState, content_hash
+from engine.scene.library import Entry
+from engine.scene.reader import shorten
+
+KIND, VERSION = "library", 1
+"""What the measures are kept under; another version is measured anew."""
+
+WINDOW_S = 0.046
+"""Length of the Hann windows the bands are measured with; they overlap by half."""
+WINDOWS_AT_A_TIME = 256
+DOMINANT_BANDS = 3
+
+ENVELOPE_S = 0.010
+ACTIVE_DB = -40.0
+EVENT_GAP_S = 0.25
+"""Two events are parted by this much below -40 dB of the loudest 10 ms."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def measure(path: Path) -> dict[str, Any]:
+    """Return what is kept of a sound file.
+
+    duration_s, channels, rate_hz    of the file
+    loudness_lufs                    of its active part; `dsp.loudness.active_loudness`
+    events                           how many parts of it are parted by silence
+    band_mean_db, band_peak_db       power in each of the 25 Bark bands, dB re full scale, over all windows and in the
+                                     loudest one; -144 is silence
+    dominant_bands                   the three bands with most power, strongest first, from 0
+
+    Raises SoundError for a file that cannot be decoded.
+    """
+    # Imported late: it brings kernels, which finding a sound does not need.
+    from dsp.loudness import active_loudness
+    from engine.media import decode_as_is
+
+    samples, rate_hz, channels = decode_as_is(path)
+    means, peaks = _band_powers(samples, rate_hz)
+    order = np.argsort(-means, kind="stable")[:DOMINANT_BANDS]
+    return {
+        "duration_s": round(len(samples) / rate_hz, 4),
+        "channels": channels,
+        "rate_hz": round(rate_hz),
+        "loudness_lufs": round(float(active_loudness(samples, rate_hz)), 2),
+        "events": _events(samples, rate_hz),
+        "band_mean_db": _to_db(means),
+        "band_peak_db": _to_db(peaks),
+        "dominant_bands": [int(band) for band in order if means[band] > 0.0],
+    }
+
+
+def features_of(store: FeatureStore, entries: Iterable[Entry]) -> dict[Path, dict[str, Any]]:
+    """Return what is known of files that have not changed since they were measured, by path; nothing is measured."""
+    contents = store.contents([entry.state for entry in entries])
+    found = store.get_many(list(dict.fromkeys(contents.values())), KIND, VERSION)
+    return {path: found[content] for path, content in contents.items() if content in found}
+
+
+@dataclass(slots=True)
+class Scan:
+    """How a scan went: how many files there are, were measured, had known content, had not changed, are unreadable."""
+
+    files: int = 0
+    measured: int = 0
+    recognised: int = 0
+    unchanged: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | None = None) -> Scan:
+    """Measure what is new or has changed, on all cores; a file that cannot be used is among the `problems`.
+
+    Whatever was measured is kept at once, so that an interrupted scan goes on where it was.
+    """
+    done = Scan(files=len(entries))
+    known = features_of(store, entries)
+    todo = [entry for entry in entries if entry.path not in known]
+    done.unchanged = len(entries) - len(todo)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [(entry, pool.submit(_take, entry, store)) for entry in todo]
+        try:
+            for count, (entry, future) in enumerate(futures):
+                if progress:
+                    progress(entry.shown, count, len(todo))
+                try:
+                    measured = future.result()
+                except SoundError as error:
+                    done.problems.extend(error.problems)
+                else:
+                    done.measured += measured
+                    done.recognised += not measured
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return done
+
+
+def _take(entry: Entry, store: FeatureStore) -> bool:
+    """Return whether the file had to be measured; its content may be known by another name. Errors: SoundError."""
+    shown = shorten(str(entry.path), 4096)
+    try:
+        content = content_hash(entry.path)
+        if measured := store.get(content, KIND, VERSION) is None:
+            store.put(content, KIND, VERSION, measure(entry.path))
+        status = entry.path.stat()
+    except OSError as error:
+        raise SoundError(Problem(f"cannot be read: {error.strerror or error}", file=shown)) from None
+    # A file that was written to meanwhile is looked at again the next time.
+    if (status.st_mtime_ns, status.st_size) == (entry.state.mtime_ns, entry.state.size):
+        store.note(FileState(entry.path, status.st_mtime_ns, status.st_size), content)
+    return measured
+
+
+def _band_powers(
+    samples: NDArray[np.float32], rate_hz: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return float64[25] twice: the mean square in each Bark band over the windows, and in the loudest of them."""
+    length = 2 * max(8, round(WINDOW_S * rate_hz / 2))
+    window = np.hanning(length + 1)[:-1]
+    bins_hz = np.fft.rfftfreq(length, 1.0 / rate_hz)
+    bands = np.searchsorted(EDGES_HZ, bins_hz, side="right") - 1
+    inside = (bands >= 0) & (bands < BANDS)
+    to_bands = np.zeros((len(bins_hz), BANDS))
+    to_bands[np.flatnonzero(inside), bands[inside]] = 2.0 / (length * float((window * window).sum()))
+    hop = length // 2
+    count = max(1, -(-(len(samples) - length) // hop) + 1)
+    total, peak = np.zeros(BANDS), np.zeros(BANDS)
+    for begin in range(0, count, WINDOWS_AT_A_TIME):
+        windows = min(WINDOWS_AT_A_TIME, count - begin)
+        part = samples[begin * hop : begin * hop + (windows + 1) * hop]
+        power = np.zeros((windows, BANDS))
+        for lane in range(samples.shape[1]):
+            padded = np.zeros((windows + 1) * hop)
+            padded[: len(part)] = part[:, lane]
+            framed = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop] * window
+            power += (np.abs(np.fft.rfft(framed)) ** 2) @ to_bands / samples.shape[1]
+        total += power.sum(axis=0)
+        peak = np.maximum(peak, power.max(axis=0))
+    return total / count, peak
+
+
+def _to_db(power: NDArray[np.float64]) -> list[float]:
+    level = 10.0 * np.log10(np.maximum(power, 10.0 ** (SILENCE_DB / 10.0)))
+    return [round(float(value), 1) for value in level]
+
+
+def _events(samples: NDArray[np.float32], rate_hz: float) -> int:
+    hop = max(1, round(ENVELOPE_S * rate_hz))
+    power = np.square(samples.astype(np.float64)).mean(axis=1)
+    power = np.add.reduceat(power, np.arange(0, len(power), hop))
+    active = np.flatnonzero(power > power.max() * 10.0 ** (ACTIVE_DB / 10.0))
+    if len(active) == 0:
+        return 0
+    return 1 + int(np.count_nonzero(np.diff(active) > EVENT_GAP_S / ENVELOPE_S))
