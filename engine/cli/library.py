@@ -38,15 +38,15 @@ EXAMPLES = """**Examples**
 
     roomtone render street.yaml --library ./takes
 
-**Labels** come from the names of files: `dog_bark-03.wav` is "dog bark"; numbers, separators and words such as "loop" or
-"stereo" do not count, and `dogs/01.wav` is "dogs". A file `dog_bark-03.yaml` beside it may say more, all of it optional:
-`label`, `synonyms`, `tags`, `credit`, `licence`, `role` (object or atmo), `rating` (0 to 5), `votes`, `downloads`,
-`loopable`, `rt60_s`.
+**Labels** come from the names of files: `dog_bark-03.wav` is "dog bark"; numbers, separators and words such as "loop"
+or "stereo" do not count, and `dogs/01.wav` is "dogs". A file `dog_bark-03.yaml` beside it may say more, all of it
+optional: `label`, `synonyms`, `tags`, `credit`, `licence`, `role` (object or atmo), `rating` (0 to 5), `votes`,
+`downloads`, `loopable`, `rt60_s`.
 
-**What a scene takes** for an object without `sound`: a file of that label or a synonym; else the procedural sound of that
-label; else what is nearest in the taxonomy of sounds, up to four steps (tiger -> big cat -> roaring cat -> animal), a
-file before a procedural sound. Among files the score decides: nearness, rating, downloads, length, room; among equal
-scores the scene's seed.
+**What a scene takes** for an object without `sound`: a file of that label or a synonym; else the procedural sound of
+that label; else what is nearest in the taxonomy of sounds, up to four steps (tiger -> big cat -> roaring cat ->
+animal), a file before a procedural sound. Among files the score decides: nearness, rating, downloads, length, room;
+among equal scores the scene's seed.
 """
 
 app = typer.Typer(

@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS files (
 """,
 )
 
+Measures = dict[str, dict[str, Any]]
+"""What was measured, by the hash of the content."""
+
 MOST_ASKED = 500
 """How many rows are asked for at a time."""
 
@@ -78,9 +81,9 @@ class FeatureStore:
             lambda db: db.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", row).fetchall()
         )
 
-    def get_many(self, contents: Sequence[str], kind: str, version: int) -> dict[str, dict[str, Any]]:
+    def get_many(self, contents: Sequence[str], kind: str, version: int) -> Measures:
         """Return the measures of `kind` by hash, of those that there are."""
-        found = {}
+        found: Measures = {}
         for part in _batches(contents):
             find = f"SELECT content, data FROM features WHERE kind = ? AND version = ? AND content IN ({_marks(part)})"
             for content, text in self._ask(find, (kind, version, *part)):
@@ -102,10 +105,17 @@ class FeatureStore:
                     found[file.path] = content
         return found
 
-    def note(self, file: FileState, content: str) -> None:
-        """Keep the hash of a file as it is now."""
-        row = (os.fsencode(file.path), file.mtime_ns, file.size, content)
-        self._run(lambda db: db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row).fetchall())
+    def note(self, files: Sequence[tuple[FileState, str]], kind: str, version: int, data: Measures) -> None:
+        """Keep the hashes of files as they are now, and the measures `data` of one kind by hash, all at once."""
+        states = [(os.fsencode(file.path), file.mtime_ns, file.size, content) for file, content in files]
+        rows = [(content, kind, version, json.dumps(d, allow_nan=False)) for content, d in data.items()]
+
+        def work(db: "sqlite3.Connection") -> list[Any]:
+            db.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", rows)
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", states)
+            return []
+
+        self._run(work)
 
     def _ask(self, find: str, values: tuple[Any, ...]) -> list[Any]:
         return self._run(lambda db: db.execute(find, values).fetchall())

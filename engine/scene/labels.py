@@ -15,7 +15,14 @@ MAX_LABEL = 64
 MAX_WORDS = 8
 
 _IRREGULAR = {
-    "leaves": "leaf", "wolves": "wolf", "knives": "knife", "hooves": "hoof", "calves": "calf",
+
+        "leaves": "leaf",
+        "wolves": "wolf",
+        "knives": "knife",
+        "hooves": "hoof",
+        "calves": "calf",
+        "loaves": "loaf"
+    ,
 
         "mice": "mouse",
         "geese": "goose",
@@ -24,6 +31,7 @@ _IRREGULAR = {
         "women": "woman",
         "men": "man"
     ,
+    "buses": "bus", "gases": "gas",
 }
 _SAME = frozenset(
     ("gas", "bus", "us", "news", "series", "species", "chess", "lens", "tennis", "brass", "bass")
@@ -125,7 +133,7 @@ def parts(label: Words) -> Iterator[Words]:
 def _label(name: str) -> str:
     name = _BAD.sub("", unicodedata.normalize("NFC", name[:1024].encode("utf-8", "ignore").decode()))
     spaced = _CAMEL.sub(" ", _FREESOUND.sub("", name))
-    found = [word.casefold() for word in re.findall(r"[^\W_]+(?:['’][^\W_]+)?", spaced)]
+    found = [word.lower() for word in re.findall(r"[^\W_]+(?:['’][^\W_]+)?", spaced)]
     told = [word for word in found if not _NUMBERED.fullmatch(word) and word not in NOISE_WORDS]
     # A single letter left of a number or a camel's hump names nothing.
     told = [word for word in told if len(word) > 1][:MAX_WORDS]

@@ -1,11 +1,12 @@
 """What is measured of the sounds of a library, once for each content, and the scan that does it."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ ENVELOPE_S = 0.010
 ACTIVE_DB = -40.0
 EVENT_GAP_S = 0.25
 """Two events are parted by this much below -40 dB of the loudest 10 ms."""
+
+KEEP_EVERY_S = 1.0
 
 Progress = Callable[[str, int, int], None]
 
@@ -85,12 +88,13 @@ class Scan:
 def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | None = None) -> Scan:
     """Measure what is new or has changed, on all cores; a file that cannot be used is among the `problems`.
 
-    Whatever was measured is kept at once, so that an interrupted scan goes on where it was.
+    What was measured is kept every second and in the end, so that an interrupted scan goes on where it was.
     """
     done = Scan(files=len(entries))
     known = features_of(store, entries)
     todo = [entry for entry in entries if entry.path not in known]
     done.unchanged = len(entries) - len(todo)
+    keep = _Keep(store)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = [(entry, pool.submit(_take, entry, store)) for entry in todo]
         try:
@@ -98,32 +102,67 @@ def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | Non
                 if progress:
                     progress(entry.shown, count, len(todo))
                 try:
-                    measured = future.result()
+                    taken = future.result()
                 except SoundError as error:
                     done.problems.extend(error.problems)
                 else:
-                    done.measured += measured
-                    done.recognised += not measured
+                    keep.take(taken)
+                    done.measured += taken.measured is not None
+                    done.recognised += taken.measured is None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+        finally:
+            keep.flush()
     return done
 
 
-def _take(entry: Entry, store: FeatureStore) -> bool:
-    """Return whether the file had to be measured; its content may be known by another name. Errors: SoundError."""
+class _Taken(NamedTuple):
+    state: FileState
+    content: str
+    measured: dict[str, Any] | None
+
+
+class _Keep:
+    """Keeps measures, many at a time: each time the store is written to takes it 10 ms and more."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+        self._waiting: list[_Taken] = []
+        self._flushed_s = time.monotonic()
+
+    def take(self, taken: _Taken) -> None:
+        self._waiting.append(taken)
+        if time.monotonic() - self._flushed_s > KEEP_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        files = [(taken.state, taken.content) for taken in self._waiting]
+        data = {taken.content: taken.measured for taken in self._waiting if taken.measured is not None}
+        if files:
+            self._store.note(files, KIND, VERSION, data)
+        self._waiting.clear()
+        self._flushed_s = time.monotonic()
+
+
+def _take(entry: Entry, store: FeatureStore) -> _Taken:
+    """Return what a file holds, measured if its content is not known by another name. Errors: SoundError."""
     shown = shorten(str(entry.path), 4096)
     try:
+        before = _state(entry.path)
         content = content_hash(entry.path)
-        if measured := store.get(content, KIND, VERSION) is None:
-            store.put(content, KIND, VERSION, measure(entry.path))
-        status = entry.path.stat()
+        known = store.get(content, KIND, VERSION)
+        measured = measure(entry.path) if known is None else None
+        if _state(entry.path) != before:
+            raise SoundError(Problem("is being written to", "scan again later", file=shown))
     except OSError as error:
         raise SoundError(Problem(f"cannot be read: {error.strerror or error}", file=shown)) from None
-    # A file that was written to meanwhile is looked at again the next time.
-    if (status.st_mtime_ns, status.st_size) == (entry.state.mtime_ns, entry.state.size):
-        store.note(FileState(entry.path, status.st_mtime_ns, status.st_size), content)
-    return measured
+    return _Taken(before, content, measured)
+
+
+def _state(path: Path) -> FileState:
+    status = path.stat()
+    return FileState(path, status.st_mtime_ns, status.st_size)
 
 
 def _band_powers(
@@ -131,11 +170,11 @@ def _band_powers(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return float64[25] twice: the mean square in each Bark band over the windows, and in the loudest of them."""
     length = 2 * max(8, round(WINDOW_S * rate_hz / 2))
-    window = np.hanning(length + 1)[:-1]
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
     bins_hz = np.fft.rfftfreq(length, 1.0 / rate_hz)
     bands = np.searchsorted(EDGES_HZ, bins_hz, side="right") - 1
     inside = (bands >= 0) & (bands < BANDS)
-    to_bands = np.zeros((len(bins_hz), BANDS))
+    to_bands = np.zeros((len(bins_hz), BANDS), np.float32)
     to_bands[np.flatnonzero(inside), bands[inside]] = 2.0 / (length * float((window * window).sum()))
     hop = length // 2
     count = max(1, -(-(len(samples) - length) // hop) + 1)
@@ -145,7 +184,7 @@ def _band_powers(
         part = samples[begin * hop : begin * hop + (windows + 1) * hop]
         power = np.zeros((windows, BANDS))
         for lane in range(samples.shape[1]):
-            padded = np.zeros((windows + 1) * hop)
+            padded = np.zeros((windows + 1) * hop, np.float32)
             padded[: len(part)] = part[:, lane]
             framed = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop] * window
             power += (np.abs(np.fft.rfft(framed)) ** 2) @ to_bands / samples.shape[1]

@@ -92,9 +92,9 @@ class Finder:
         return read_library(self.folders)
 
     @property
-    def labels(self) -> set[str]:
-        """The labels of all files."""
-        return {entry.label for entry in self.library.entries if entry.label}
+    def labels(self) -> list[str]:
+        """The labels of all files, in the order of the files."""
+        return list(dict.fromkeys(entry.label for entry in self.library.entries if entry.label))
 
     @property
     def taxonomy(self) -> Taxonomy:

@@ -30,6 +30,9 @@ _CONTROL = re.compile(f"[{CONTROL}\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALLOWED = "must be synth:NAME, input:N or a path below the scene's folder or a library folder"
 
+MOST_LABELS = 2_000
+"""Labels of a library that a wrong one is compared with."""
+
 FindSynth = Callable[[str], str | None]
 
 
@@ -211,8 +214,8 @@ class Lookup:
         way = self.finder.way(label)
         if len(way) > 1:
             what += f", nor is there one of what it is near to ({', '.join(way[1:])})"
-        known = {*(synth_names() if names is None else names), *(self.finder.labels if self.library else ())}
-        return what, f"{_near(label, known)}; or add a `sound`"
+        labels = self.finder.labels[:MOST_LABELS] if self.library else ()
+        return what, f"{_near(label, names, labels)}; or add a `sound`"
 
 
 def track_sound(
@@ -242,9 +245,9 @@ def track_sound(
     return sound
 
 
-def _near(name: str, names: Collection[str] | None) -> str:
+def _near(name: str, names: Collection[str] | None, labels: Collection[str] = ()) -> str:
     names = synth_names() if names is None else names
-    close = get_close_matches(name.lower(), sorted(names), n=3, cutoff=0.6)
+    close = get_close_matches(name.lower(), sorted({*names, *labels}), n=3, cutoff=0.6)
     return "did you mean " + " or ".join(close) + "?" if close else "known are " + ", ".join(sorted(names))
 
 
