@@ -77,7 +77,7 @@ def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Pa
 
 def library_folders(given: Sequence[Path] | None) -> tuple[Path, ...]:
     """Return the folders of `--library`, then the user's own."""
-    from engine.scene.library_folders import user_folders
+    from engine.control.library_folders import user_folders
 
     return (*(given or ()), *user_folders())
 

@@ -68,7 +68,7 @@ def add(folders: FolderArguments) -> None:
 
     Example: `roomtone library add ~/sounds`
     """
-    from engine.scene.library_folders import add_folders
+    from engine.control.library_folders import add_folders
 
     _say(add_folders(folders))
 
@@ -79,7 +79,7 @@ def remove(folders: FolderArguments) -> None:
 
     Example: `roomtone library remove ~/sounds`
     """
-    from engine.scene.library_folders import remove_folders
+    from engine.control.library_folders import remove_folders
 
     _say(remove_folders(folders))
 

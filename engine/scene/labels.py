@@ -15,23 +15,20 @@ MAX_LABEL = 64
 MAX_WORDS = 8
 
 _IRREGULAR = {
-
-        "leaves": "leaf",
-        "wolves": "wolf",
-        "knives": "knife",
-        "hooves": "hoof",
-        "calves": "calf",
-        "loaves": "loaf"
-    ,
-
-        "mice": "mouse",
-        "geese": "goose",
-        "feet": "foot",
-        "children": "child",
-        "women": "woman",
-        "men": "man"
-    ,
-    "buses": "bus", "gases": "gas",
+    "leaves": "leaf",
+    "wolves": "wolf",
+    "knives": "knife",
+    "hooves": "hoof",
+    "calves": "calf",
+    "loaves": "loaf",
+    "mice": "mouse",
+    "geese": "goose",
+    "feet": "foot",
+    "children": "child",
+    "women": "woman",
+    "men": "man",
+    "buses": "bus",
+    "gases": "gas",
 }
 _SAME = frozenset(
     ("gas", "bus", "us", "news", "series", "species", "chess", "lens", "tennis", "brass", "bass")
