@@ -145,6 +145,7 @@ def test_find_shows_no_way_and_no_reason(folder: Path, tmp_path: Path) -> None:
         (("add", "none"), "roomtone: none: no such folder; a folder of sounds"),
         (("list", "--library", "none"), "roomtone: none: no such folder; a folder of sounds"),
         (("find", "?!"), 'roomtone: LABEL: "?!"; a label of 1 to 64 characters'),
+        (("find", "a\x1b[31mb"), 'roomtone: LABEL: "a\\u001b[31mb"; a label of 1 to 64'),
         (("find", "x" * 65), 'roomtone: LABEL: "xxx'),
         (
             ("find", "brid"),

@@ -111,7 +111,7 @@ def scan(
     problems = [*read.problems, *done.problems]
     if as_json:
         figures = {
-            "folders": [str(folder) for folder in read.folders],
+            "folders": [_shown(folder) for folder in read.folders],
             "files": done.files,
             "measured": done.measured,
             "recognised": done.recognised,
@@ -218,7 +218,7 @@ def _check_label(label: str) -> None:
     from engine.scene.labels import MAX_LABEL
     from engine.scene.reader import shorten
 
-    if len(label) > MAX_LABEL or not _words(label):
+    if len(label) > MAX_LABEL or not _words(label) or not label.isprintable():
         raise InputError(Problem(f'"{shorten(label)}"', f"a label of 1 to {MAX_LABEL} characters", "LABEL"))
 
 
@@ -239,7 +239,7 @@ def _read(folders: Sequence[Path] | None, library_only: bool = False) -> "Librar
         )
     for folder in folders or ():
         if not folder.is_dir():
-            raise InputError(Problem("no such folder", "a folder of sounds", file=str(folder)))
+            raise InputError(Problem("no such folder", "a folder of sounds", file=_shown(folder)))
     return read_library(wanted)
 
 
@@ -248,7 +248,7 @@ def _row(entry: "Entry", measured: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": entry.label,
         "file": entry.shown,
-        "folder": str(entry.folder),
+        "folder": _shown(entry.folder),
         "duration_s": measured.get("duration_s"),
         "loudness_lufs": measured.get("loudness_lufs"),
         "channels": measured.get("channels"),
@@ -267,7 +267,7 @@ def _row(entry: "Entry", measured: dict[str, Any]) -> dict[str, Any]:
 def _match(match: "Match") -> dict[str, Any]:
     return {
         "file": match.entry.shown,
-        "folder": str(match.entry.folder),
+        "folder": _shown(match.entry.folder),
         "label": match.entry.label,
         "score": match.score,
         "way": list(match.way),
@@ -279,6 +279,12 @@ def _match(match: "Match") -> dict[str, Any]:
 
 def _as_data(problem: Problem) -> dict[str, Any]:
     return {"file": problem.file, "line": problem.line, "field": problem.field, "what": problem.what}
+
+
+def _shown(path: Path) -> str:
+    from engine.scene.reader import shorten
+
+    return shorten(str(path), 4096)
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.bark import BANDS, EDGES_HZ
+from dsp.stft import BandEnergies
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SoundError
 from engine.scene.feature_store import FeatureStore, FileState, content_hash
@@ -21,9 +21,6 @@ from engine.scene.reader import shorten
 KIND, VERSION = "library", 1
 """What the measures are kept under; another version is measured anew."""
 
-WINDOW_S = 0.046
-"""Length of the Hann windows the bands are measured with; they overlap by half."""
-WINDOWS_AT_A_TIME = 256
 DOMINANT_BANDS = 3
 
 ENVELOPE_S = 0.010
@@ -42,8 +39,8 @@ def measure(path: Path) -> dict[str, Any]:
     duration_s, channels, rate_hz    of the file
     loudness_lufs                    of its active part; `dsp.loudness.active_loudness`
     events                           how many parts of it are parted by silence
-    band_mean_db, band_peak_db       power in each of the 25 Bark bands, dB re full scale, over all windows and in the
-                                     loudest one; -144 is silence
+    band_mean_db, band_peak_db       mean square in each of the 25 Bark bands (`dsp.stft`), dB re full scale, over all
+                                     frames and in the loudest one; -144 is silence
     dominant_bands                   the three bands with most power, strongest first, from 0
 
     Raises SoundError for a file that cannot be decoded.
@@ -52,13 +49,14 @@ def measure(path: Path) -> dict[str, Any]:
     from dsp.loudness import active_loudness
     from engine.media import decode_as_is
 
-    samples, rate_hz, channels = decode_as_is(path)
+    samples, file_rate_hz, channels = decode_as_is(path)
+    rate_hz = round(file_rate_hz)
     means, peaks = _band_powers(samples, rate_hz)
     order = np.argsort(-means, kind="stable")[:DOMINANT_BANDS]
     return {
         "duration_s": round(len(samples) / rate_hz, 4),
         "channels": channels,
-        "rate_hz": round(rate_hz),
+        "rate_hz": rate_hz,
         "loudness_lufs": round(float(active_loudness(samples, rate_hz)), 2),
         "events": _events(samples, rate_hz),
         "band_mean_db": _to_db(means),
@@ -166,31 +164,13 @@ def _state(path: Path) -> FileState:
 
 
 def _band_powers(
-    samples: NDArray[np.float32], rate_hz: float
+    samples: NDArray[np.float32], rate_hz: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return float64[25] twice: the mean square in each Bark band over the windows, and in the loudest of them."""
-    length = 2 * max(8, round(WINDOW_S * rate_hz / 2))
-    window = np.hanning(length + 1)[:-1].astype(np.float32)
-    bins_hz = np.fft.rfftfreq(length, 1.0 / rate_hz)
-    bands = np.searchsorted(EDGES_HZ, bins_hz, side="right") - 1
-    inside = (bands >= 0) & (bands < BANDS)
-    to_bands = np.zeros((len(bins_hz), BANDS), np.float32)
-    to_bands[np.flatnonzero(inside), bands[inside]] = 2.0 / (length * float((window * window).sum()))
-    hop = length // 2
-    count = max(1, -(-(len(samples) - length) // hop) + 1)
-    total, peak = np.zeros(BANDS), np.zeros(BANDS)
-    for begin in range(0, count, WINDOWS_AT_A_TIME):
-        windows = min(WINDOWS_AT_A_TIME, count - begin)
-        part = samples[begin * hop : begin * hop + (windows + 1) * hop]
-        power = np.zeros((windows, BANDS))
-        for lane in range(samples.shape[1]):
-            padded = np.zeros((windows + 1) * hop, np.float32)
-            padded[: len(part)] = part[:, lane]
-            framed = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop] * window
-            power += (np.abs(np.fft.rfft(framed)) ** 2) @ to_bands / samples.shape[1]
-        total += power.sum(axis=0)
-        peak = np.maximum(peak, power.max(axis=0))
-    return total / count, peak
+    """Return float64[25] twice: the mean square in each Bark band over all frames, and in its loudest one."""
+    bands = BandEnergies(1, rate_hz, samples.shape[1])
+    bands.push(samples)
+    energies = bands.finish()[0].astype(np.float64)
+    return energies.mean(axis=0), energies.max(axis=0)
 
 
 def _to_db(power: NDArray[np.float64]) -> list[float]:
@@ -198,7 +178,7 @@ def _to_db(power: NDArray[np.float64]) -> list[float]:
     return [round(float(value), 1) for value in level]
 
 
-def _events(samples: NDArray[np.float32], rate_hz: float) -> int:
+def _events(samples: NDArray[np.float32], rate_hz: int) -> int:
     hop = max(1, round(ENVELOPE_S * rate_hz))
     power = np.square(samples.astype(np.float64)).mean(axis=1)
     power = np.add.reduceat(power, np.arange(0, len(power), hop))

@@ -156,7 +156,7 @@ class Finder:
 
     def _take(self, label: str, matches: list[Match]) -> FileSound:
         best = matches[0]
-        found = Found(label, best.entry.place, best.way, best.score, best.why)
+        found = Found(label, best.entry.shown, best.way, best.score, best.why)
         return FileSound(best.entry.path, found)
 
     def _draw(self, label: str, entry: Entry) -> int:
