@@ -1,7 +1,6 @@
 """A library of sounds: labels, what is chosen for them, measures that are kept, and nothing hostile that gets in."""
 
 import itertools
-import json
 import os
 import shutil
 import subprocess
@@ -344,15 +343,27 @@ def test_a_tone_is_measured_in_the_wrong_band_or_at_the_wrong_level(
 
 
 def test_events_are_counted_wrong(tmp_path: Path) -> None:
-    """Three bursts with half a second between; silence has none and can be kept."""
+    """Three bursts with most of a second between."""
     t = np.arange(48_000) / 48_000
     burst = np.where(t < 0.2, np.sin(2 * np.pi * 440 * t), 0.0)
     soundfile.write(tmp_path / "three.wav", np.tile(burst, 3), 48_000)
-    soundfile.write(tmp_path / "none.wav", np.zeros((4800, 2)), 48_000)
     assert measure(tmp_path / "three.wav")["events"] == 3
-    silent = measure(tmp_path / "none.wav")
-    assert (silent["events"], silent["dominant_bands"], silent["channels"]) == (0, [], 2)
-    json.dumps(silent, allow_nan=False)
+
+
+def test_what_is_known_to_be_no_sound_is_chosen(folder: Path) -> None:
+    """Before a scan nobody knows; afterwards neither noise nor silence is taken, until it is mended."""
+    put(folder, "owl-1.wav")
+    soundfile.write(folder / "owl-2.wav", np.zeros((4800, 2)), 48_000)
+    tone(folder / "owl-3.wav", 440, 0.5)
+    (folder / "owl-3.yaml").write_text("rating: 0\n")
+    assert chosen(folder, "owl") != "owl-3.wav"
+    for _ in range(2):
+        done = scan(read_library([folder]).entries, FeatureStore())
+        assert [Path(problem.file).name for problem in done.problems] == ["owl-1.wav", "owl-2.wav"]
+        assert chosen(folder, "owl") == "owl-3.wav"
+    assert done.unchanged == 1
+    tone(folder / "owl-2.wav", 440, 0.5)
+    assert chosen(folder, "owl") == "owl-2.wav"
 
 
 def test_a_moved_file_is_measured_again_or_a_changed_one_is_not(folder: Path, tmp_path: Path) -> None:

@@ -93,13 +93,16 @@ def test_the_list_leaves_out_what_is_known_or_what_cannot_be_used(folder: Path, 
     assert done.stdout == "3 sounds: 2 measured, 0 recognised by their content, 0 unchanged; 2 left out\n"
     assert f"left out: {folder}/owl.yaml:2: rating: is 9; must be 0 to 5" in done.stderr
     assert f"left out: {folder}/broken.wav: " in done.stderr
-    table = run_here("library", "list", "--library", "sounds", cwd=tmp_path).stdout
+    shutil.copy(folder / "big_cat.flac", folder / "new.flac")
+    table = run_here("library", "list", "--library", "sounds", cwd=tmp_path)
     for word in ("crow", "crow-1.flac", "CC0", "0.40", "big cat", "1 are not measured yet"):
-        assert word in table
+        assert word in table.stdout
+    assert f"left out: {folder}/broken.wav: is not a sound" in table.stderr
     rows = as_json(run_here("library", "list", "--library", "sounds", "--json", cwd=tmp_path))
-    assert [row["label"] for row in rows] == ["big cat", "broken", "crow"]
+    assert [row["label"] for row in rows] == ["big cat", "broken", "crow", ""]
     assert rows[2]["credit"] == "A. Recordist"
     assert rows[1]["duration_s"] is None
+    assert rows[1]["fault"].startswith("is not a sound")
 
 
 def test_find_tells_another_sound_than_a_scene_takes(folder: Path, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def list_sounds(library: LibraryOption = None, as_json: JsonOption = False) -> N
     Example: `roomtone library list --library ./takes --json`
     """
     from engine.scene.feature_store import FeatureStore
-    from engine.scene.library_features import features_of
+    from engine.scene.library_features import fault_of, features_of
 
     read = _read(library)
     known = features_of(FeatureStore(), read.entries)
@@ -143,7 +143,8 @@ def list_sounds(library: LibraryOption = None, as_json: JsonOption = False) -> N
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    for problem in read.problems:
+    faults = [fault_of(known[e.path], e) for e in read.entries if "fault" in known.get(e.path, {})]
+    for problem in (*read.problems, *faults):
         typer.echo(f"left out: {problem}", err=True)
     if not rows:
         typer.echo("no sounds")
@@ -184,8 +185,9 @@ def find(
 
     _check_label(label)
     lookup = Lookup(library_folders(library), seed or 0)
-    matches = lookup.finder.matches(label, loops=loop)
-    chosen = lookup.find(label, loops=loop)
+    with compiling():
+        matches = lookup.finder.matches(label, loops=loop)
+        chosen = lookup.find(label, loops=loop)
     if chosen is None:
         raise SoundError(Problem(*lookup.fault(label, None)))
     place = f"synth:{chosen.name}" if isinstance(chosen, SynthSound) else matches[0].entry.shown
@@ -261,6 +263,7 @@ def _row(entry: "Entry", measured: dict[str, Any]) -> dict[str, Any]:
         "tags": list(told.tags),
         "role": told.role,
         "rating": told.rating,
+        "fault": measured.get("fault"),
     }
 
 

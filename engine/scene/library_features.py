@@ -29,6 +29,7 @@ EVENT_GAP_S = 0.25
 """Two events are parted by this much below -40 dB of the loudest 10 ms."""
 
 KEEP_EVERY_S = 1.0
+MAX_FAULT = 500
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,21 +44,25 @@ def measure(path: Path) -> dict[str, Any]:
                                      frames and in the loudest one; -144 is silence
     dominant_bands                   the three bands with most power, strongest first, from 0
 
-    Raises SoundError for a file that cannot be decoded.
+    Raises SoundError for a file that cannot be decoded or is silent.
     """
     # Imported late: it brings kernels, which finding a sound does not need.
     from dsp.loudness import active_loudness
     from engine.media import decode_as_is
+    from engine.scene.material import MIN_LOUDNESS_LUFS
 
     samples, file_rate_hz, channels = decode_as_is(path)
     rate_hz = round(file_rate_hz)
+    loudness_lufs = float(active_loudness(samples, rate_hz))
+    if loudness_lufs <= MIN_LOUDNESS_LUFS:
+        raise SoundError(Problem("is silent", "must have something to hear", file=shorten(str(path), 4096)))
     means, peaks = _band_powers(samples, rate_hz)
     order = np.argsort(-means, kind="stable")[:DOMINANT_BANDS]
     return {
         "duration_s": round(len(samples) / rate_hz, 4),
         "channels": channels,
         "rate_hz": rate_hz,
-        "loudness_lufs": round(float(active_loudness(samples, rate_hz)), 2),
+        "loudness_lufs": round(loudness_lufs, 2),
         "events": _events(samples, rate_hz),
         "band_mean_db": _to_db(means),
         "band_peak_db": _to_db(peaks),
@@ -66,7 +71,10 @@ def measure(path: Path) -> dict[str, Any]:
 
 
 def features_of(store: FeatureStore, entries: Iterable[Entry]) -> dict[Path, dict[str, Any]]:
-    """Return what is known of files that have not changed since they were measured, by path; nothing is measured."""
+    """Return what is known of files that have not changed since they were measured, by path; nothing is measured.
+
+    Of a file that cannot be used it is a `fault` in words, and what is allowed instead.
+    """
     contents = store.contents([entry.state for entry in entries])
     found = store.get_many(list(dict.fromkeys(contents.values())), KIND, VERSION)
     return {path: found[content] for path, content in contents.items() if content in found}
@@ -91,7 +99,8 @@ def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | Non
     done = Scan(files=len(entries))
     known = features_of(store, entries)
     todo = [entry for entry in entries if entry.path not in known]
-    done.unchanged = len(entries) - len(todo)
+    done.problems += [fault_of(known[e.path], e) for e in entries if "fault" in known.get(e.path, {})]
+    done.unchanged = len(entries) - len(todo) - len(done.problems)
     keep = _Keep(store)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = [(entry, pool.submit(_take, entry, store)) for entry in todo]
@@ -103,10 +112,13 @@ def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | Non
                     taken = future.result()
                 except SoundError as error:
                     done.problems.extend(error.problems)
+                    continue
+                keep.take(taken)
+                if "fault" in taken.known:
+                    done.problems.append(fault_of(taken.known, entry))
                 else:
-                    keep.take(taken)
-                    done.measured += taken.measured is not None
-                    done.recognised += taken.measured is None
+                    done.measured += taken.is_new
+                    done.recognised += not taken.is_new
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -118,7 +130,8 @@ def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | Non
 class _Taken(NamedTuple):
     state: FileState
     content: str
-    measured: dict[str, Any] | None
+    known: dict[str, Any]
+    is_new: bool
 
 
 class _Keep:
@@ -136,7 +149,7 @@ class _Keep:
 
     def flush(self) -> None:
         files = [(taken.state, taken.content) for taken in self._waiting]
-        data = {taken.content: taken.measured for taken in self._waiting if taken.measured is not None}
+        data = {taken.content: taken.known for taken in self._waiting if taken.is_new}
         if files:
             self._store.note(files, KIND, VERSION, data)
         self._waiting.clear()
@@ -150,12 +163,25 @@ def _take(entry: Entry, store: FeatureStore) -> _Taken:
         before = _state(entry.path)
         content = content_hash(entry.path)
         known = store.get(content, KIND, VERSION)
-        measured = measure(entry.path) if known is None else None
+        measured = _measured(entry.path) if known is None else known
         if _state(entry.path) != before:
             raise SoundError(Problem("is being written to", "scan again later", file=shown))
     except OSError as error:
         raise SoundError(Problem(f"cannot be read: {error.strerror or error}", file=shown)) from None
-    return _Taken(before, content, measured)
+    return _Taken(before, content, measured, known is None)
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    """Return the measures of a file, or what is wrong with it: that is kept too, so that nobody chooses it."""
+    try:
+        return measure(path)
+    except SoundError as error:
+        return {"fault": error.problems[0].what[:MAX_FAULT], "allowed": error.problems[0].allowed}
+
+
+def fault_of(known: dict[str, Any], entry: Entry) -> Problem:
+    """Return the fault of a file that cannot be used."""
+    return Problem(known["fault"], known["allowed"], file=shorten(str(entry.path), 4096))
 
 
 def _state(path: Path) -> FileState:

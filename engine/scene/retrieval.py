@@ -121,7 +121,10 @@ class Finder:
         return SynthSound(name, Found(label, f"synth:{name}", way, round(1.0 - UP * step.up, DIGITS)))
 
     def matches(self, label: str, *, loops: bool = False) -> list[Match]:
-        """Return every file that may stand for `label`, the best first, those of equal score by seed."""
+        """Return every file that may stand for `label`, the best first, those of equal score by seed.
+
+        What a scan found to be no sound or silent is left out.
+        """
         found: dict[Path, tuple[float, _Candidate]] = {}
         for candidate in self._candidates(label) if self.library.entries else ():
             score = 1.0 - UP * candidate.up - DOWN * candidate.down + (TITLE if candidate.title else 0.0)
@@ -135,6 +138,8 @@ class Finder:
         role: Role = "atmo" if loops or (node is not None and node.role == "atmo") else "object"
         rated = []
         for path, (score, candidate) in found.items():
+            if "fault" in features.get(path, {}):
+                continue
             quality, why = _quality(candidate.entry, role, features.get(path, {}))
             entry, way, up, down, title = candidate
             reason = (
