@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.errors import SceneError, SoundError
 from engine.scene import library_features
 from engine.scene.composition import compose
-from engine.scene.feature_store import FeatureStore
+from engine.scene.feature_store import FeatureStore, content_hash
 from engine.scene.labels import MAX_LABEL, label_of, words
 from engine.scene.library import read_library
 from engine.scene.library_features import features_of, measure, scan
@@ -387,6 +387,20 @@ def test_a_moved_file_is_measured_again_or_a_changed_one_is_not(folder: Path, tm
     os.utime(folder / "crow.wav")
     assert not features_of(store, [e for e in read_library([folder]).entries if e.place == "crow.wav"])
     assert counts() == (0, 1, 1), "touched, and the same"
+
+
+def test_the_reverberation_that_is_known_is_not_told(folder: Path) -> None:
+    """A sidecar comes first, then what was measured of the content; of two owls the dry one is taken."""
+    tone(folder / "owl-1.wav", 440, 0.5)
+    tone(folder / "owl-2.wav", 450, 0.5)
+    store, entries = FeatureStore(), read_library([folder]).entries
+    scan(entries, store)
+    for entry, rt60_s in zip(entries, (1.5, None), strict=True):
+        store.put(content_hash(entry.path), "reverberation", 1, {"rt60_s": rt60_s})
+    assert [features_of(store, entries)[entry.path]["rt60_s"] for entry in entries] == [1.5, None]
+    assert {chosen(folder, "owl", seed=seed) for seed in range(8)} == {"owl-2.wav"}
+    (folder / "owl-1.yaml").write_text("rt60_s: 0.2\n")
+    assert {chosen(folder, "owl", seed=seed) for seed in range(8)} == {"owl-1.wav", "owl-2.wav"}
 
 
 def test_a_file_that_cannot_be_read_stops_a_scan(folder: Path, tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def _row(entry: "Entry", measured: dict[str, Any]) -> dict[str, Any]:
         "dominant_bands": measured.get("dominant_bands"),
         "licence": told.licence,
         "credit": told.credit,
-        "rt60_s": told.rt60_s,
+        "rt60_s": measured.get("rt60_s") if told.rt60_s is None else told.rt60_s,
         "synonyms": list(told.synonyms),
         "tags": list(told.tags),
         "role": told.role,

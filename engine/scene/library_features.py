@@ -31,6 +31,9 @@ EVENT_GAP_S = 0.25
 KEEP_EVERY_S = 1.0
 MAX_FAULT = 500
 
+REVERBERATION = "reverberation", 1
+"""Kind and version of what is kept of the decays in a sound: its `rt60_s` is told too, where it is known."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -73,10 +76,15 @@ def measure(path: Path) -> dict[str, Any]:
 def features_of(store: FeatureStore, entries: Iterable[Entry]) -> dict[Path, dict[str, Any]]:
     """Return what is known of files that have not changed since they were measured, by path; nothing is measured.
 
-    Of a file that cannot be used it is a `fault` in words, and what is allowed instead.
+    It is what `measure` returns, and `rt60_s` where the reverberation in the sound is known; of a file that cannot be
+    used it is a `fault` in words, and what is allowed instead.
     """
     contents = store.contents([entry.state for entry in entries])
-    found = store.get_many(list(dict.fromkeys(contents.values())), KIND, VERSION)
+    hashes = list(dict.fromkeys(contents.values()))
+    found = store.get_many(hashes, KIND, VERSION)
+    for content, known in store.get_many(hashes, *REVERBERATION).items():
+        if content in found:
+            found[content]["rt60_s"] = known.get("rt60_s")
     return {path: found[content] for path, content in contents.items() if content in found}
 
 

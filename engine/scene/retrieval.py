@@ -281,7 +281,8 @@ def _fit(entry: Entry, role: Role, measured: dict[str, Any]) -> tuple[float, lis
                 why.append(f"{measured['events']} events")
     elif role == "atmo" and told.loopable:
         fit = 1.0
-    if role == "object" and told.rt60_s is not None and told.rt60_s > DRY_RT60_S:
+    rt60_s = measured.get("rt60_s") if told.rt60_s is None else told.rt60_s
+    if role == "object" and rt60_s is not None and rt60_s > DRY_RT60_S:
         fit *= WRONG
-        why.append(f"reverberant, {told.rt60_s:g} s")
+        why.append(f"reverberant, {rt60_s:g} s")
     return fit, why + (["loopable"] if told.loopable and role == "atmo" else [])
