@@ -97,9 +97,9 @@ def scan(
 
     Examples: `roomtone library scan`, `roomtone library scan ~/sounds --json`
     """
-    read = _read(folders or library, library_only=bool(folders))
     try:
         with interruptible():
+            read = _read(folders or library, library_only=bool(folders))
             with compiling():
                 import dsp.loudness  # noqa: F401
                 from engine.scene.feature_store import FeatureStore

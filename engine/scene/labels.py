@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import PurePath
 
 from engine.scene.reader import CONTROL
@@ -104,6 +105,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])
 _BAD = re.compile(f"[{CONTROL}\ud800-\udfff]")
 
 
+@lru_cache(maxsize=1 << 16)
 def words(label: str) -> Words:
     """Return the words of a label as they are compared: "Church_Bells" is `("church", "bell")`."""
     plain = unicodedata.normalize("NFKC", label[: 4 * MAX_LABEL]).casefold()
