@@ -6,6 +6,7 @@ from pathlib import Path
 _SCENES = Path(str(files("presets"))) / "scenes"
 _MIDI = Path(str(files("presets"))) / "midi"
 _ROOMS = Path(str(files("presets"))) / "rooms"
+_TAXONOMY = Path(str(files("presets"))) / "taxonomy.yaml"
 
 
 def scene_names() -> list[str]:
@@ -42,3 +43,8 @@ def room_path(name: str) -> Path:
     if name not in room_names():
         raise LookupError(f"no built-in room is called {name!r}; there are {', '.join(room_names())}")
     return _ROOMS / f"{name}.yaml"
+
+
+def taxonomy_path() -> Path:
+    """The file of the built-in taxonomy of sounds."""
+    return _TAXONOMY

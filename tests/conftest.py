@@ -49,8 +49,10 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what the tests break out of the user's own log of incidents."""
+    """Keep what the tests break out of the user's own log of incidents, and the user's library out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROOMTONE_CONFIG", str(tmp_path_factory.mktemp("config")))
+        patch.delenv("ROOMTONE_LIBRARY", raising=False)
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 

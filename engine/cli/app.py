@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import typer
 
-from engine.cli import analyze, bench, check, devices, midi, play, render, room, scene
+from engine.cli import analyze, bench, check, devices, library, midi, play, render, room, scene
 from engine.cli.common import abandon_output
 from engine.cli.surfaces import with_optional_value
 from engine.errors import RoomtoneError
@@ -27,6 +27,7 @@ app.command("bench", help=bench.HELP, epilog=bench.EXAMPLES)(bench.bench)
 app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devices)
 app.command("check", help=check.HELP, epilog=check.EXAMPLES)(check.check)
 app.add_typer(scene.app, name="scene")
+app.add_typer(library.app, name="library")
 app.add_typer(midi.app, name="midi")
 
 

@@ -41,7 +41,7 @@ LibraryOption = Annotated[
         "--library",
         metavar="FOLDER",
         envvar="ROOMTONE_LIBRARY",
-        help="A further folder sounds may lie in; repeatable.",
+        help="A further folder sounds may lie in, before those of `roomtone library`; repeatable.",
     ),
 ]
 SetOption = Annotated[
@@ -72,7 +72,14 @@ def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Pa
         raise SceneError(Problem("no such scene file", allowed, file=name)) from None
     except (OSError, ValueError):
         pass  # `load_scene` says what it is
-    return load_scene(path, library=tuple(library or ())), path
+    return load_scene(path, library=library_folders(library)), path
+
+
+def library_folders(given: Sequence[Path] | None) -> tuple[Path, ...]:
+    """Return the folders of `--library`, then the user's own."""
+    from engine.control.library_folders import user_folders
+
+    return (*(given or ()), *user_folders())
 
 
 def read_settings(given: Sequence[str] | None) -> dict[str, float | str]:

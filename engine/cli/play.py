@@ -20,6 +20,7 @@ from engine.cli.common import (
     abandon_output,
     compose,
     interruptible,
+    library_folders,
     load,
     read_settings,
 )
@@ -282,7 +283,7 @@ def _scene_watch(
     def edit(scene: "Scene") -> None:
         performance.edit(place, path.name, lambda: ready(scene))
 
-    return SceneWatch(path, tuple(library or ()), edit, performance.refuse)
+    return SceneWatch(path, library_folders(library), edit, performance.refuse)
 
 
 def _check_seconds(field: str, seconds: float | None, least: float, most: float) -> None:

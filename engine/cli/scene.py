@@ -1,7 +1,7 @@
 """`roomtone scene`: what scenes are made of, and whether one is right."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,8 @@ from engine.cli.common import JsonOption, LibraryOption, SceneArgument, load, pr
 
 if TYPE_CHECKING:
     from engine.params import Param
+    from engine.scene.schema import Scene
+    from engine.scene.sounds import Found
 
 app = typer.Typer(
     help="Check scenes; list built-in scenes, sounds and parameters; print the JSON Schema.",
@@ -47,8 +49,22 @@ def check(
             problems.extend(error.problems)
         else:
             typer.echo(f"{path}: {scene.title}: {len(scene.objects)} objects, fine")
+            for found in _found(scene):
+                typer.echo(f"  {found}")
     if problems:
         raise SceneError(problems)
+
+
+def _found(scene: "Scene") -> Iterator["Found"]:
+    """Yield how sounds are found that the scene does not name."""
+    from engine.scene.schema import Loop
+    from engine.scene.sounds import Lookup
+
+    lookup = Lookup(scene.library, scene.seed)
+    for item in scene.objects:
+        sound = None if item.sound else lookup.find(item.label, isinstance(item.schedule, Loop))
+        if sound is not None and sound.found is not None:
+            yield sound.found
 
 
 @app.command("list")

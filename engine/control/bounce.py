@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,7 +47,15 @@ class Bounce:
         """Return the figures as `roomtone render --json` prints them."""
         c = self.composition
         sources = [m.source for m in c.materials]
-        tracks: list[dict[str, Any]] = [{"label": t.name, "events": []} for t in c.tracks]
+        tracks: list[dict[str, Any]] = [
+            {
+                "label": t.name,
+                "source": sources[t.clips[0].number] if t.clips else None,
+                "retrieval": asdict(c.found[t.number]) if t.number in c.found else None,
+                "events": [],
+            }
+            for t in c.tracks
+        ]
         for event in self.events:
             start, track, clip, _, frames, *_ = event
             if start < self.frames:

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -53,6 +54,23 @@ SILENCE_FRAMES_PER_BYTE = 8192
 def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
     """Return the sound in `path` as float32 `[frames, 1 or 2]`, C-contiguous, resampled once to `rate_hz`.
 
+    See `decode_as_is`. Raises SoundError naming the file.
+    """
+    decoded = decode_as_is(path)
+    return resample(decoded.samples, decoded.rate_hz, rate_hz)
+
+
+class Decoded(NamedTuple):
+    """A sound as float32 `[frames, 1 or 2]` at the file's own rate, and how many channels the file has."""
+
+    samples: NDArray[np.float32]
+    rate_hz: float
+    channels: int
+
+
+def decode_as_is(path: Path) -> Decoded:
+    """Return the sound in `path` at its own rate, C-contiguous.
+
     Reads WAV, FLAC, OGG, MP3 and AIFF of any usual rate and 1 to 8 channels; more than two are folded down to
     stereo (`SPEAKERS`). Non-finite samples become 0. Raises SoundError naming the file.
     """
@@ -67,13 +85,14 @@ def decode(path: Path, rate_hz: int) -> NDArray[np.float32]:
                 raise _unusable(path, f"has a rate of {file_rate_hz:g} Hz", f"{low} to {high} Hz")
             if not 1 <= file.num_channels <= MAX_CHANNELS:
                 raise _unusable(path, f"has {file.num_channels} channels", f"1 to {MAX_CHANNELS}")
+            channels = file.num_channels
             _check_claim(path, file)
             samples = _read(path, file, int(MAX_DECODED_S * file_rate_hz))
     except OSError as error:
         raise _unusable(path, f"cannot be read ({error.strerror or error})") from None
     except (ValueError, RuntimeError) as error:
         raise _unusable(path, f"is not a sound this program can decode ({error})") from None
-    return resample(samples, file_rate_hz, rate_hz)
+    return Decoded(samples, file_rate_hz, channels)
 
 
 def resample(samples: NDArray[np.float32], from_hz: float, to_hz: float) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """A scene made ready: its tracks with their levels, its clips, and the timeline of everything that sounds."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
 from engine.scene.shelf import Shelf, SoundKey
-from engine.scene.sounds import input_channels
+from engine.scene.sounds import Found, input_channels
 
 REFERENCE_LUFS = -23.0
 """The loudness every event is brought to, and a live input is expected at; the track's level is set from there."""
@@ -72,7 +72,7 @@ class Composition:
     """A scene at one rate: tracks (the atmo first), clips by number, and the seed of all draws.
 
     `length_frames` is what the scene says, or the longest sound; None if it says nothing and only live inputs sound.
-    `impulse` is that of its room, where the scene names one.
+    `impulse` is that of its room, where the scene names one; `found` tells, by track, of sounds it does not name.
     """
 
     scene: Scene
@@ -82,6 +82,7 @@ class Composition:
     materials: tuple[Material, ...]
     length_frames: int | None
     impulse: ImpulseResponse | None = None
+    found: Mapping[int, Found] = field(default_factory=dict)
 
     @property
     def duration_frames(self) -> int:
@@ -177,7 +178,8 @@ def compose(
         duration = max((_extent(track, rate_hz) for track in tracks if track.clips), default=None)
     else:
         duration = seconds_to_frames(scene.duration, rate_hz)
-    return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration, impulse)
+    found = {number: shelf.found[name] for number, name in enumerate(fields) if name in shelf.found}
+    return Composition(scene, seed, rate_hz, tuple(tracks), shelf.materials, duration, impulse, found)
 
 
 def made_ready(scene: Scene | Composition, before: Composition) -> Composition:

@@ -213,6 +213,7 @@ def _sound_faults(
             yield from (_Fault(("room", "impulse"), p.what, p.allowed) for p in error.problems)
     objects = form.data.get("objects")
     listed = list(enumerate(objects))[:MAX_OBJECTS] if isinstance(objects, list) else []
+    lookup = sounds.Lookup(library)
     parts: list[tuple[FieldPath, Any]] = [(("objects", index), entry) for index, entry in listed]
     for place, part in [(("atmo",), form.data.get("atmo")), *parts]:
         if not isinstance(part, dict):
@@ -223,7 +224,7 @@ def _sound_faults(
         if path in faulty or not (named or (isinstance(label, str) and sound is None and place != ("atmo",))):
             continue
         try:
-            sounds.track_sound(str(label), sound, folder, library)
+            sounds.track_sound(str(label), sound, folder, library, lookup=lookup)
         except SoundError as error:
             yield from (_Fault(path, problem.what, problem.allowed) for problem in error.problems)
 

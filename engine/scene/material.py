@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dsp.loudness import active_loudness
 from dsp.units import SILENCE_DB
-from engine.errors import Problem, SoundError
+from engine.errors import Problem, SceneError, SoundError
 from engine.media import decode, resample
 from engine.scene.energy import ENERGY_VERSION, Energy, energy_of
 from engine.scene.feature_store import FeatureStore, content_hash
@@ -119,9 +119,24 @@ def _energy_of_file(path: Path, made: Material, rate_hz: int) -> Energy:
 
 
 def _file_credit(path: Path) -> str:
-    """Return what stands in `NAME.credit.txt` beside the file, else its name."""
+    """Return what stands in `NAME.credit.txt` beside the file, else the credit of its sidecar, else its name."""
     try:
         lines: Sequence[str] = path.with_suffix(".credit.txt").read_text("utf-8").split("\n")
+        if told := lines[0].strip():
+            return told
     except (OSError, UnicodeDecodeError):
-        return path.name
-    return lines[0].strip() or path.name
+        pass
+    return _sidecar_credit(path.with_suffix(".yaml")) or path.name
+
+
+def _sidecar_credit(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return ""
+    # Imported late: few sounds have one.
+    from engine.scene.sidecar import read_sidecar
+
+    try:
+        sidecar = read_sidecar(path)
+    except SceneError:
+        return ""
+    return ", ".join(filter(None, (sidecar.credit, sidecar.licence)))

@@ -53,6 +53,11 @@ class Document:
     data: Any
     positions: Mapping[FieldPath, Position]
 
+    def line(self, path: FieldPath) -> int:
+        """Return the line of the value, or of the nearest thing around it; 0 if none is known."""
+        known = (path[:length] for length in range(len(path), -1, -1) if path[:length] in self.positions)
+        return next((self.positions[place][0] for place in known), 0)
+
 
 def read(text: str | bytes, file: str) -> Document:
     """Read one YAML (or JSON) document.

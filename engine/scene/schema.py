@@ -110,7 +110,8 @@ class SceneObject(Part):
     sound: Reference | None = Field(
         None,
         description="synth:NAME, a relative path, or a live input: input:3 (mono), input:1-2 (stereo), expected at "
-        "-23 LUFS, which gain_db corrects; left out, the procedural sound of that label.",
+        "-23 LUFS, which gain_db corrects; left out, the library's or else the procedural sound of "
+        "that label, or the nearest there is.",
     )
     schedule: Schedule = Field(
         default_factory=Once, description="When it sounds; left out, once. A live input is always on: loop."

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from engine.errors import Problem, SoundError
 from engine.scene.kept_sounds import tidy
 from engine.scene.material import Material, Progress, from_file, from_synth, origin_of
+from engine.scene.reader import shorten
 from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
-from engine.scene.sounds import FileSound, InputSound, SynthSound, track_sound
+from engine.scene.sounds import FileSound, Found, InputSound, Lookup, SynthSound, track_sound
 
 VARIANTS = 3
 """How many soundings a procedural sound that comes again and again has."""
@@ -30,6 +31,10 @@ def _at(field: str, key: SoundKey, problem: Problem) -> Problem:
     return replace(problem, file="", field=field, what=f"{name} {problem.what}")
 
 
+def _place(sound: FileSound) -> str:
+    return shorten(sound.found.place if sound.found else sound.path.name, 4096)
+
+
 class Shelf:
     """First `want` every sound, then `fill` the shelf, then take materials from it.
 
@@ -44,6 +49,9 @@ class Shelf:
         self.library = library
         self.rate_hz = rate_hz
         self.seed = seed
+        self.found: dict[str, Found] = {}
+        """How sounds were found that are not named, by field."""
+        self._lookup = Lookup(library, seed)
         self._made = {m.origin: m for m in reuse if m.origin is not None}
         self._wishes: dict[SoundKey, tuple[str, list[str]]] = {}
         self._filled: dict[SoundKey, Material] = {}
@@ -59,14 +67,24 @@ class Shelf:
         """
         self._fields.append(field)
         try:
-            sound = track_sound(item.label, item.sound, self.folder, self.library, field=field)
+            sound = track_sound(
+                item.label,
+                item.sound,
+                self.folder,
+                self.library,
+                field=field,
+                lookup=self._lookup,
+                loops=isinstance(schedule, Loop),
+            )
         except SoundError as error:
             self._problems.extend(error.problems)
             return ()
         if isinstance(sound, InputSound):
             return ()
+        if sound.found is not None:
+            self.found[field] = sound.found
         synth = isinstance(sound, SynthSound)
-        name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else item.sound or item.label
+        name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else item.sound or _place(sound)
         keys = tuple(
             SoundKey(sound, i) for i in range(VARIANTS if synth and isinstance(schedule, Random) else 1)
         )

@@ -4,14 +4,17 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from engine.errors import Problem, SoundError
 from engine.inputs import INPUT_CHANNELS
 from engine.scene.reader import CONTROL, shorten
+
+if TYPE_CHECKING:
+    from engine.scene.retrieval import Finder
 
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "aif")
 _COMMON = frozenset(
@@ -27,21 +30,46 @@ _CONTROL = re.compile(f"[{CONTROL}\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALLOWED = "must be synth:NAME, input:N or a path below the scene's folder or a library folder"
 
+MOST_LABELS = 2_000
+"""Labels of a library that a wrong one is compared with."""
+
 FindSynth = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """How a sound was found for a label that names none.
+
+    `place` is what to write as `sound` to have it always; `way` are the labels from the one looked for to the one that
+    is found; `why` says in words what the score, 1 and more for the label itself, is made of.
+    """
+
+    label: str
+    place: str
+    way: tuple[str, ...]
+    score: float
+    why: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return it on one line."""
+        way = " -> ".join(self.way)
+        return f"{way}: {shorten(self.place, 4096)} ({', '.join((*self.why, f'score {self.score:g}'))})"
+
+
+@dataclass(frozen=True, slots=True)
 class SynthSound:
-    """A sound the procedural library makes."""
+    """A sound the procedural library makes; `found` where the label alone did not name it."""
 
     name: str
+    found: Found | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class FileSound:
-    """A sound file: a resolved path to a regular file inside an allowed folder."""
+    """A sound file: a resolved path to a regular file inside an allowed folder; `found` if a label led to it."""
 
     path: Path
+    found: Found | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +178,46 @@ def resolve_sound(
     raise SoundError(Problem(f'no sound file "{shorten(reference)}"', where, field))
 
 
+class Lookup:
+    """Finds sounds for labels: what the library and the procedural sounds have, or the nearest to it.
+
+    Neither the library is looked at nor the code for it imported before a label needs it.
+    """
+
+    def __init__(self, library: Sequence[Path] = (), seed: int = 0, find: FindSynth = find_synth) -> None:
+        self.library = tuple(library)
+        self._seed = seed
+        self._find = find
+        self._finder: Finder | None = None
+
+    @property
+    def finder(self) -> "Finder":
+        """What looks into the library and the taxonomy."""
+        if self._finder is None:
+            from engine.scene.retrieval import Finder
+
+            self._finder = Finder(self.library, self._seed, find=self._find)
+        return self._finder
+
+    def find(self, label: str, loops: bool = False) -> SynthSound | FileSound | None:
+        """Return the sound for a label, which may have to be a long one; None if there is nothing near."""
+        if not self.library and (name := self._find(label)) is not None:
+            return SynthSound(name)
+        return self.finder.choose(label, loops=loops)
+
+    def fault(self, label: str, names: Collection[str] | None) -> tuple[str, str]:
+        """Return what to say of a label that has no sound, and what would have one."""
+        where = (
+            "neither the library nor a procedural sound has" if self.library else "no procedural sound has"
+        )
+        what = f'"{shorten(label)}" has no sound, and {where} that name'
+        way = self.finder.way(label)
+        if len(way) > 1:
+            what += f", nor is there one of what it is near to ({', '.join(way[1:])})"
+        labels = self.finder.labels[:MOST_LABELS] if self.library else ()
+        return what, f"{_near(label, names, labels)}; or add a `sound`"
+
+
 def track_sound(
     label: str,
     reference: str | None,
@@ -159,23 +227,27 @@ def track_sound(
     names: Collection[str] | None = None,
     find: FindSynth = find_synth,
     field: str = "sound",
+    lookup: Lookup | None = None,
+    loops: bool = False,
 ) -> Sound:
-    """The sound of a track: its reference, or what the procedural library knows under its label.
+    """The sound of a track: its reference, or what the library or the procedural sounds have for its label.
 
-    Errors: SoundError naming `field`; for an unknown label with the closest known names.
+    `lookup` saves looking into the library for every track; see `engine.scene.retrieval` for what is chosen.
+
+    Errors: SoundError naming `field`; for a label nothing is near to, with the closest known names.
     """
     if reference is not None:
         return resolve_sound(reference, scene_folder, library, names=names, field=field)
-    name = find(label)
-    if name is None:
-        what = f'"{shorten(label)}" has no sound, and no procedural sound has that name'
-        raise SoundError(Problem(what, f"{_near(label, names)}; or add a `sound`", field))
-    return SynthSound(name)
+    lookup = Lookup(library, find=find) if lookup is None else lookup
+    sound = lookup.find(label, loops)
+    if sound is None:
+        raise SoundError(Problem(*lookup.fault(label, names), field))
+    return sound
 
 
-def _near(name: str, names: Collection[str] | None) -> str:
+def _near(name: str, names: Collection[str] | None, labels: Collection[str] = ()) -> str:
     names = synth_names() if names is None else names
-    close = get_close_matches(name.lower(), sorted(names), n=3, cutoff=0.6)
+    close = get_close_matches(name.lower(), sorted({*names, *labels}), n=3, cutoff=0.6)
     return "did you mean " + " or ".join(close) + "?" if close else "known are " + ", ".join(sorted(names))
 
 
