@@ -228,15 +228,21 @@ def _common_rate(rates: Floats, errors: Floats) -> tuple[float, NDArray[np.bool_
 def _drr_db(energy: Floats, rate: float, floor: float, margin: float, decays: Floats) -> float:
     """Return the DRR with which what came before a decay explains how loud it is, for most of `decays`."""
     ratios = np.zeros(len(decays))
-    low_db, high_db = -DRR_SPAN_DB[1], -DRR_SPAN_DB[0]
-    for _ in range(14):
-        middle_db = 0.5 * (low_db + high_db)
-        tail_ratios(energy, rate, 10.0 ** (0.1 * middle_db), floor, margin, decays, ratios)
-        if float(np.quantile(ratios, LOW_RATIO)) > 0.0:
-            low_db = middle_db
-        else:
-            high_db = middle_db
-    return -0.5 * (low_db + high_db)
+
+    def excess(late_db: float) -> float:
+        tail_ratios(energy, rate, 10.0 ** (0.1 * late_db), floor, margin, decays, ratios)
+        return float(np.quantile(ratios, LOW_RATIO))
+
+    # From the top: a weak tail may also explain a strong one, by taking what comes soon after a blow for sound.
+    high_db, above = -DRR_SPAN_DB[0], excess(-DRR_SPAN_DB[0])
+    while high_db > -DRR_SPAN_DB[1]:
+        low_db, below = high_db - 1.0, excess(high_db - 1.0)
+        if below > 0.0 > above:
+            return -(low_db + below / (below - above))
+        high_db, above = low_db, below
+        if below > 0.0:
+            break
+    return -high_db
 
 
 def _unknown(bands: tuple[BandDecay, ...], why: str) -> BlindDecay:
@@ -259,8 +265,8 @@ def _joined(bands: list[_Band], steady: bool) -> BlindDecay:
     if len(good) < LEAST_BANDS or decays < LEAST_DECAYS:
         if steady:
             return _unknown(shown, f"it is steady: its level does not go down by {FALL_DB:g} dB")
-        what = f"{decays} decays that agree in {len(good)} bands"
-        return _unknown(shown, f"it has {what}, and needs {LEAST_DECAYS} in {LEAST_BANDS}")
+        what = f"{decays} decays that agree, in {len(good)} bands" if decays else "no decays that agree"
+        return _unknown(shown, f"it has {what}; needed are {LEAST_DECAYS} in {LEAST_BANDS} bands")
     weights = np.array([1.0 / ((2.0 * band.error) ** 2 + 0.01) for band in good])
     logs = np.log([band.rt60_s for band in good])
     rt60_s = math.exp(float((logs * weights).sum() / weights.sum()))
@@ -271,9 +277,9 @@ def _joined(bands: list[_Band], steady: bool) -> BlindDecay:
         return BlindDecay(rt60_s, confidence, None, math.inf, 0.0, shown, "")
     drrs = np.array([band.drr_db for band in good])
     drr_db = float((drrs * weights).sum() / weights.sum())
-    error_db = math.sqrt(
-        DRR_ERROR_DB**2 + float(np.var(drrs)) + max(0.0, -0.7 * drr_db) ** 2 + (0.4 / rt60_s) ** 2
-    )
+    # Measured: what is nearly all tail, or a short one, is harder to tell.
+    hidden_db = 0.8 * max(0.0, 4.0 - drr_db)
+    error_db = math.sqrt(DRR_ERROR_DB**2 + float(np.var(drrs)) + hidden_db**2 + (0.5 / rt60_s) ** 2)
     return BlindDecay(
         rt60_s, confidence, drr_db, error_db, confidence / (1.0 + (error_db / 6.0) ** 2), shown, ""
     )

@@ -9,8 +9,9 @@ from dsp.jit import device, kernel
 
 Floats = NDArray[np.float64]
 
-FIRST, LAST, RATE, ERROR, DEVIANCE, FOUND = 0, 1, 2, 3, 4, 5
-"""Columns of what is found: frames of a decay (the last excluded), its rate for each frame, its error, how it fits."""
+FIRST, LAST, RATE, ERROR, FITTED, FLOOR, FOUND = 0, 1, 2, 3, 4, 5, 6
+"""Columns of what is found: frames of a decay (the last excluded), its rate for each frame and the error of that; up to
+which frame, and over which floor, it was fitted."""
 LEVEL, SLOPE, MISFIT, INFORMATION = 0, 1, 2, 3
 FALL, GATE, RISE, WORST = 0, 1, 2, 3
 
@@ -19,6 +20,8 @@ SKIP_DB = 3.0
 LOOK_BACK = 6
 """How many frames before a new sound is noticed its decay has ended at the latest."""
 TURNS = 12
+CLEARLY = 2.0
+"""By how much less a deviance has to be for a noise floor to be believed in."""
 
 
 @kernel("void(float32[::1], float64, float64[:, :, ::1], float64[:, ::1])")
@@ -113,11 +116,12 @@ def find_decays(
     edge: int,
     found: Floats,
 ) -> int:
-    """Return how many decays there are in a band; `found` (most, 5) takes them in order.
+    """Return how many decays there are in a band; `found` (most, 6) takes them in order.
 
     A fall begins at a maximum of the smoothed level, `limits[FALL]` dB and more deep, and ends where it comes within
     `limits[GATE]` dB of the floor, or before a rise of `limits[RISE]` dB. Its decay is the longest end of it that one
-    rate explains with a deviance of at most `limits[WORST]` for each degree of freedom, with or without the floor.
+    rate explains with a deviance of at most `limits[WORST]` for each degree of freedom, with or without a floor: that
+    of the file, or the mean of the fall's last quarter.
     Falls into the last `edge` frames do not count.
 
     Shapes    energy, level_db (frames): raw, and smoothed over `half` frames on either side
@@ -126,8 +130,9 @@ def find_decays(
     frames = energy.shape[0]
     count = 0
     gate_db = 10.0 * math.log10(floor) + limits[GATE]
-    plain = np.zeros(4)
-    lifted = np.zeros(4)
+    fit = np.zeros(4)
+    other = np.zeros(4)
+    floors = np.zeros(3)
     k = 1
     while k < frames - 1 and count < found.shape[0]:
         top = level_db[k]
@@ -146,21 +151,34 @@ def find_decays(
                 if level_db[i] < level_db[last]:
                     last = i
         if end < frames - edge and top - level_db[last] >= limits[FALL]:
+            # What it runs out into may be louder than the floor of the file, part of which is silent.
+            quarter = last - max((last - k) // 4, 1)
+            floors[1] = floor
+            floors[2] = max(energy[quarter:last].mean(), floor)
             first = k + half + 1
             while last - first >= LEAST_FRAMES:
                 if level_db[first] <= top - SKIP_DB:
-                    _fit(energy, first, last, 0.0, plain)
-                    _fit(energy, first, last, floor, lifted)
-                    if lifted[MISFIT] < plain[MISFIT]:
-                        plain[:] = lifted
-                    deviance = freedom * plain[MISFIT] / (last - first - 2)
+                    under = 0.0
+                    for lifted in floors:
+                        _fit(energy, first, last, lifted, other)
+                        if lifted == 0.0 or other[MISFIT] < fit[MISFIT] - CLEARLY / freedom:
+                            fit[:] = other
+                            under = lifted
+                    deviance = freedom * fit[MISFIT] / (last - first - 2)
                     if deviance < limits[WORST]:
-                        if plain[INFORMATION] > 0.0:
+                        shown = last
+                        if under > 0.0:
+                            above = (
+                                math.log(under) + 0.1 * limits[GATE] * math.log(10.0) - fit[LEVEL]
+                            ) / fit[SLOPE]
+                            shown = min(last, first + max(int(above), 0))
+                        if fit[INFORMATION] > 0.0 and shown - first >= LEAST_FRAMES // 2:
                             found[count, FIRST] = first
-                            found[count, LAST] = last
-                            found[count, RATE] = -plain[SLOPE]
-                            found[count, ERROR] = math.sqrt(2.0 / (freedom * plain[INFORMATION]))
-                            found[count, DEVIANCE] = deviance
+                            found[count, LAST] = shown
+                            found[count, RATE] = -fit[SLOPE]
+                            found[count, ERROR] = math.sqrt(2.0 / (freedom * fit[INFORMATION]))
+                            found[count, FITTED] = last
+                            found[count, FLOOR] = under
                             count += 1
                         break
                 first += 1 if last - first < 20 else 2
@@ -177,7 +195,7 @@ def tail_ratios(
     Unit energy leaves `late`, dying away by `rate` a frame, of which its own frame holds a share. Outside of the
     decays, what is more than `margin` times the tail is new sound.
 
-    Shapes    energy (frames); decays (n, 5) of `find_decays`; ratios (n)
+    Shapes    energy (frames); decays (n, 6) of `find_decays`; ratios (n)
     """
     keep = math.exp(-rate)
     within = 1.0 / (1.0 + late * (1.0 - (1.0 - keep) / rate))

@@ -42,7 +42,7 @@ def analyze_sound(path: Path, room: str | None, rate_hz: int, as_json: bool) -> 
         **asdict(found),
         "decays": found.decays,
         "room": {"name": room or DEFAULT_ROOM, **answer._asdict()},
-        "send_db": round(found.send_db(*answer), 1),
+        "send_db": found.send_db(*answer),
     }
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))

@@ -30,11 +30,12 @@ LONGEST_S = 120
 
 EARLY_S = 0.05
 LEAST_SEND_DB = -12.0
+INAUDIBLE_SHARE = 1e-9
 UNKNOWN_SHARE = 0.6
 """Where a sound's DRR is unknown: the share of the room's late energy that it is taken to bring along."""
 LEAST_DRR_CONFIDENCE = 0.3
-STEP_DB = 0.1
-"""Sends are rounded to this, so that the last digits of an estimate do not count."""
+SEND_DIGITS = 1
+"""Sends are rounded to 0.1 dB, so that the last digits of an estimate do not count."""
 
 MOST_KNOWN = 4096
 
@@ -77,7 +78,7 @@ class Reverberation:
             return 0.0
         drr_db = self.drr_db if self.drr_confidence >= LEAST_DRR_CONFIDENCE else None
         wanted_db = send_db(self.rt60_s, self.rt60_confidence, drr_db, room_rt60_s, room_drr_db)
-        return round(wanted_db / STEP_DB) * STEP_DB + 0.0
+        return round(wanted_db, SEND_DIGITS) + 0.0
 
 
 def send_db(
@@ -89,7 +90,7 @@ def send_db(
     sound in the room; without a room it is infinite, and the send 0 dB.
     """
     room_share = _late_share(room_rt60_s, room_drr_db)
-    if not room_share > 0.0:
+    if room_share < INAUDIBLE_SHARE:
         return 0.0
     if drr_db is None:
         brought = UNKNOWN_SHARE * min(1.0, _left(rt60_s) / _left(room_rt60_s))
@@ -106,7 +107,7 @@ def _left(rt60_s: float) -> float:
 
 def _late_share(rt60_s: float, drr_db: float) -> float:
     """Return 1 - D50 of a direct sound and its tail."""
-    return _left(rt60_s) / (1.0 + math.pow(10.0, 0.1 * min(max(drr_db, -200.0), 3000.0)))
+    return _left(rt60_s) / (1.0 + math.pow(10.0, 0.1 * min(max(drr_db, -200.0), 200.0)))
 
 
 _known: dict[tuple[Path, int, int], Reverberation] = {}
