@@ -44,7 +44,7 @@ def octave_t30_s(response: Response, rate_hz: float, centres_hz: Sequence[float]
 def t30_s(response: Response, rate_hz: float) -> float:
     """Return T30: twice the time from -5 to -35 dB of the backward-integrated energy; NaN where it ends before."""
     energy = np.cumsum((response**2).sum(axis=1)[::-1])[::-1]
-    if not energy[0] > 0.0:
+    if not len(energy) or not energy[0] > 0.0:
         return math.nan
     level_db = 10.0 * np.log10(energy / energy[0] + 1e-30)
     first, last = int(np.argmax(level_db < -5.0)), int(np.argmax(level_db < -35.0))

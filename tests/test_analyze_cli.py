@@ -171,7 +171,15 @@ def test_a_name_that_cannot_be_given_leaves_the_earlier_pictures(tmp_path: Path)
 
 BAD = [
     (("nope",), "nope: is neither a folder nor a scene; a folder of sounds, a scene file, or one of"),
-    (("takes/loud.wav",), "takes/loud.wav: is a single sound; a scene, or a folder of sounds"),
+    (("takes/loud.wav", "--seed", "1"), "takes/loud.wav: --seed is for scenes; leave it out"),
+    (("takes/loud.wav", "--plots", "p"), "takes/loud.wav: --plots is for scenes and folders; leave it out"),
+    (("takes/loud.wav", "--room", "chruch"), '--room: no room is called "chruch"; did you mean church'),
+    (
+        ("takes/loud.wav", "--room", "forest"),
+        "--room: forest has no reverberation; an enclosed room, such as church",
+    ),
+    (("takes", "--room", "church"), "takes: --room is for a single sound; leave it out"),
+    (("tiny.yaml", "--room", "church"), "tiny.yaml: --room is for a single sound; leave it out"),
     (("bare",), "bare: holds no sound files; a folder with .wav"),
     (("one",), "one: holds only loud; 2 to 512 sounds"),
     (("hush",), "hush/b.wav: is silent; must have something to hear"),

@@ -18,7 +18,6 @@ from engine.errors import SoundError
 from engine.media import decode
 from engine.params import ParamTable
 from engine.scene.composition import (
-    ATMO_SEND_DB,
     REFERENCE_LUFS,
     Composition,
     compose,
@@ -27,6 +26,7 @@ from engine.scene.composition import (
 )
 from engine.scene.load import loads
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject
+from engine.scene.sends import ATMO_SEND_DB
 
 RATE_HZ = 48_000
 

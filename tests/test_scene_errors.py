@@ -100,6 +100,13 @@ BAD_SCENES = [
     ("objects:\n  - label: car\n    panning: -1.5", 3, "objects[0].panning", "must be -1 to 1"),
     ("objects:\n  - label: car\n    panning: left", 3, "objects[0].panning", 'panning is "left"'),
     ("objects:\n  - label: car\n    gain_db: 13", 3, "objects[0].gain_db", "must be -24 to 12 dB"),
+    ("objects:\n  - label: car\n    send_db: 1", 3, "objects[0].send_db", "must be -60 to 0 dB"),
+    (
+        "objects:\n  - label: car\n    send_db: low",
+        3,
+        "objects[0].send_db",
+        'send_db is "low"; must be -60 to 0 dB',
+    ),
     ("objects:\n  - label: car\n    sound: ''", 3, "objects[0].sound", "sound is blank"),
     ("objects:\n  - label: car\n    sound: car.exe", 3, "objects[0].sound", "wav, flac, ogg, mp3"),
     ("objects:\n  - label: car\n    sound: [a.wav]", 3, "objects[0].sound", "sound is a list"),

@@ -176,6 +176,7 @@ TEXTS = {
     "/$defs/SceneObject/properties/importance": "objects: [{label: a, importance: VALUE}]",
     "/$defs/SceneObject/properties/panning": "objects: [{label: a, panning: VALUE}]",
     "/$defs/SceneObject/properties/gain_db": "objects: [{label: a, gain_db: VALUE}]",
+    "/$defs/SceneObject/properties/send_db/anyOf/0": "objects: [{label: a, send_db: VALUE}]",
     "/properties/seed": "seed: VALUE",
     "/properties/duration/anyOf/0": "duration: VALUE",
     "/properties/tempo_bpm/anyOf/0": "tempo_bpm: VALUE",
@@ -198,6 +199,7 @@ EXPECTED = {
     "importance": (0, 1),
     "panning": (-1, 1),
     "gain_db": (-24, 12),
+    "send_db": (-60, 0),
     "seed": (0, 2**63 - 1),
     "duration": (0.1, 86400),
     "beats": (0.25, 1024),
@@ -210,10 +212,10 @@ EXPECTED = {
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 22 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 23 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 22
+    assert len(found) == 23
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]

@@ -1,4 +1,4 @@
-"""`roomtone analyze`: who masks whom, in a scene or a folder of stems."""
+"""`roomtone analyze`: who masks whom, in a scene or a folder of stems; what is in a single sound."""
 
 import json
 import re
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from engine.analysis.report import Findings
     from engine.analysis.stems import Tracks
 
-HELP = "Tell who masks whom, when and in which bands: among the tracks of a scene, or the sound files of a folder."
+HELP = (
+    "Tell who masks whom, when and in which bands: among the tracks of a scene, or the sound files of a folder. "
+    "Of a single sound file, tell its loudness and the reverberation that is already in it."
+)
 EXAMPLES = """**Examples**
 
     roomtone analyze                                 the built-in scene
@@ -39,6 +42,8 @@ EXAMPLES = """**Examples**
     roomtone render --stems stems && roomtone analyze stems --json
 
     roomtone analyze takes --importance voice=0.9 --importance music=0.3
+
+    roomtone analyze bell.wav --room church          its reverberation, and what is left for a room to add
 """
 
 DEFAULT_PAIRS = 6
@@ -49,8 +54,9 @@ def analyze(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SCENE|FOLDER]",
-            help="A scene file (YAML), the name of a built-in scene, or a folder of sound files, one a track.",
+            metavar="[SCENE|FOLDER|SOUND]",
+            help="A scene file (YAML), the name of a built-in scene, a folder of sound files, one a track, or one "
+            "sound file.",
             show_default=False,
         ),
     ] = None,
@@ -72,13 +78,30 @@ def analyze(
             metavar="NAME=VALUE", help="Importance of a file, 0 to 1; 0.5 if not given. Repeatable."
         ),
     ] = None,
+    room: Annotated[
+        str | None,
+        typer.Option(metavar="ROOM", help="The built-in room that a single sound is to be sent to."),
+    ] = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Analyse masking."""
+    """Analyse masking, or a single sound."""
     from engine.spec import StreamSpec
 
     StreamSpec(rate)
+    sound = _sound(source)
+    if sound is not None:
+        scenes = {"--seed": seed, "--library": library}
+        _refuse(scenes, "is for scenes", sound)
+        both = {"--plots": plots, "--pairs": pairs, "--duration": duration}
+        _refuse(both, "is for scenes and folders", sound)
+        _refuse({"--importance": importance}, "is for folders", sound)
+        from engine.cli.analyze_sound import analyze_sound
+
+        with interruptible():
+            analyze_sound(sound, room, rate, as_json)
+        return
+    _refuse({"--room": room}, "is for a single sound", Path(source or DEFAULT_SCENE))
     if pairs is not None and plots is None:
         raise InputError(Problem("there is no folder to draw them in", "give --plots FOLDER", "--pairs"))
     if plots is not None and not plots.strip():
@@ -120,7 +143,6 @@ def analyze(
 def _folder(source: str | None) -> Path | None:
     """Return the folder that `source` is, or None for a scene. Raises InputError for anything else."""
     import presets
-    from engine.scene.sounds import SUFFIXES
 
     if source is None:
         return None
@@ -130,9 +152,15 @@ def _folder(source: str | None) -> Path | None:
     if not path.exists() and str(path) not in presets.scene_names():
         allowed = f"a folder of sounds, a scene file, or one of {', '.join(presets.scene_names())}"
         raise InputError(Problem("is neither a folder nor a scene", allowed, file=str(path)))
-    if path.suffix.lower()[1:] in SUFFIXES:
-        raise InputError(Problem("is a single sound", "a scene, or a folder of sounds", file=str(path)))
     return None
+
+
+def _sound(source: str | None) -> Path | None:
+    """Return the file that `source` is if it is named like a sound, None for anything else."""
+    from engine.scene.sounds import SUFFIXES
+
+    path = Path(source or "")
+    return path if path.suffix.lower()[1:] in SUFFIXES and path.is_file() else None
 
 
 def _refuse(options: dict[str, Any], why: str, where: Path) -> None:

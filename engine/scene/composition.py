@@ -18,6 +18,7 @@ from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
+from engine.scene.sends import Answer, has_answer, room_answer, track_send_db
 from engine.scene.shelf import Shelf, SoundKey
 from engine.scene.sounds import Found, input_channels
 
@@ -29,9 +30,6 @@ MAX_EVENT_GAIN_DB = 40.0
 
 MIN_LOOP_S = 0.05
 """The shortest sound that may loop: below, it would be more events than sound."""
-
-ATMO_SEND_DB = -9.0
-"""An atmosphere is mostly recorded with its own room around it."""
 
 ENDLESS_WINDOW_S = 30.0
 """In the endless form, where a sound that is heard once finds its place."""
@@ -166,11 +164,15 @@ def compose(
     fields = ["atmo.sound", *(f"objects[{i}].sound" for i in range(len(scene.objects)))]
     names = track_names(item.label for item in items)
     shelf = Shelf(scene.folder, scene.library, rate_hz, seed, reuse)
-    wants = [shelf.want(item, _schedule(item), field) for item, field in zip(items, fields, strict=True)]
+    wants = [
+        shelf.want(item, _schedule(item), field, has_answer(scene.room) and _send_is_open(item))
+        for item, field in zip(items, fields, strict=True)
+    ]
     shelf.fill(progress)
     impulse = load_impulse(scene, rate_hz)
+    answer = room_answer(scene.room, impulse, rate_hz)
     tracks = [
-        _track(number, name, item, shelf, keys, field, scene)
+        _track(number, name, item, shelf, keys, field, scene, answer)
         for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
     ]
     duration: int | None
@@ -204,6 +206,11 @@ def _schedule(item: Atmo | SceneObject) -> Once | Loop | Random:
     return Loop(kind="loop") if isinstance(item, Atmo) else item.schedule
 
 
+def _send_is_open(item: Atmo | SceneObject) -> bool:
+    """Whether the reverberation of its sounds decides what is sent to the room."""
+    return isinstance(item, Atmo) or item.send_db is None
+
+
 def _track(
     number: int,
     name: str,
@@ -212,6 +219,7 @@ def _track(
     keys: tuple[SoundKey, ...],
     field: str,
     scene: Scene,
+    answer: Answer | None,
 ) -> Track:
     schedule = _schedule(item)
     tempo_bpm = scene.tempo_bpm if isinstance(schedule, Loop) and schedule.beats is not None else None
@@ -221,12 +229,13 @@ def _track(
     channels = input_channels(item.sound)
     mono = len(channels) == 1 if channels else all(shelf[key].mono for key in keys)
     sound = mono, schedule, clips, channels
+    send_db = track_send_db(item, map(shelf.reverberation, keys), answer)
     if isinstance(item, Atmo):
-        return Track(number, name, 0.0, item.yields, 0.0, item.level_db, ATMO_SEND_DB, *sound)
+        return Track(number, name, 0.0, item.yields, 0.0, item.level_db, send_db, *sound)
     reduction = _reduction([shelf[key] for key in keys], item.importance, scene.reduction_db)
     level_db = importance_to_level_db(item.importance, scene.levels_db) + item.gain_db
     level_db -= reduction.reduction_db if reduction is not None else 0.0
-    heard = item.importance, item.yields, item.panning, level_db, 0.0
+    heard = item.importance, item.yields, item.panning, level_db, send_db
     return Track(number, name, *heard, *sound, tempo_bpm, reduction)
 
 

@@ -87,6 +87,7 @@ Yielding = Literal["never", "normal", "always"]
 RoomEngine = Literal["freeverb", "fdn"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Tempo = Annotated[float, Field(ge=20.0, le=300.0, json_schema_extra={"unit": "beats a minute"})]
+SendLevel = Annotated[float, Field(ge=-60.0, le=0.0, json_schema_extra={"unit": "dB"})]
 Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL, pattern=_PRINTABLE)]
 Reference = Annotated[str, AfterValidator(_check_reference)]
 
@@ -103,6 +104,11 @@ class SceneObject(Part):
     panning: Annotated[float, Field(ge=-1.0, le=1.0)] = Field(0.0, description="-1 (left) to 1 (right).")
     gain_db: Annotated[float, Field(ge=-24.0, le=12.0)] = Field(
         0.0, description="Gain in dB on top of what importance gives.", json_schema_extra={"unit": "dB"}
+    )
+    send_db: SendLevel | None = Field(
+        None,
+        description="Level into the room in dB, -60 to 0; left out, what the reverberation that is already in a sound "
+        "file leaves to the room.",
     )
     yields: Yielding = Field(
         "normal", alias="yield", description="Gives way to the more important (normal), to nobody, or to all."

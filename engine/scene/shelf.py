@@ -11,6 +11,7 @@ from engine.errors import Problem, SoundError
 from engine.scene.kept_sounds import tidy
 from engine.scene.material import Material, Progress, from_file, from_synth, origin_of
 from engine.scene.reader import shorten
+from engine.scene.reverberation import Reverberation, reverberation_or_none
 from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
 from engine.scene.sounds import FileSound, Found, InputSound, Lookup, SynthSound, track_sound
 
@@ -55,15 +56,16 @@ class Shelf:
         self._made = {m.origin: m for m in reuse if m.origin is not None}
         self._wishes: dict[SoundKey, tuple[str, list[str]]] = {}
         self._filled: dict[SoundKey, Material] = {}
+        self._heard: dict[Path, Reverberation | None] = {}
         self._problems: list[Problem] = []
         self._fields: list[str] = []
 
     def want(
-        self, item: Atmo | SceneObject, schedule: Once | Loop | Random, field: str
+        self, item: Atmo | SceneObject, schedule: Once | Loop | Random, field: str, heard: bool = False
     ) -> tuple[SoundKey, ...]:
         """Note the sounds of `item`, whose `sound` stands at `field`; a mistake is raised by `fill`.
 
-        A live input has nothing to be made ready, and no key.
+        A live input has nothing to be made ready, and no key. If `heard`, the reverberation of a file is wanted too.
         """
         self._fields.append(field)
         try:
@@ -83,6 +85,8 @@ class Shelf:
             return ()
         if sound.found is not None:
             self.found[field] = sound.found
+        if heard and isinstance(sound, FileSound):
+            self._heard[sound.path] = None
         synth = isinstance(sound, SynthSound)
         name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else item.sound or _place(sound)
         keys = tuple(
@@ -97,16 +101,22 @@ class Shelf:
         """Make every sound ready; raises SoundError with all that cannot be used, each for its fields."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             made = {key: pool.submit(self._make, key, source) for key, (source, _) in self._wishes.items()}
+            heard = {path: pool.submit(reverberation_or_none, path) for path in self._heard}
+            whole = len(made) + len(heard)
             try:
                 for done, (key, future) in enumerate(made.items()):
                     source, fields = self._wishes[key]
                     if progress:
-                        progress(source, done, len(made))
+                        progress(source, done, whole)
                     try:
                         self._filled[key] = future.result()
                     except SoundError as error:
                         for field in fields:
                             self._problems += [_at(field, key, p) for p in error.problems]
+                for done, (path, listening) in enumerate(heard.items(), len(made)):
+                    if progress:
+                        progress(path.name, done, whole)
+                    self._heard[path] = listening.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -114,7 +124,7 @@ class Shelf:
         if self._problems:
             raise SoundError(sorted(self._problems, key=lambda p: self._fields.index(p.field)))
         if progress:
-            progress("", len(made), len(made))
+            progress("", whole, whole)
 
     def _make(self, key: SoundKey, source: str) -> Material:
         origin = origin_of(key.sound, source, self.rate_hz, self.seed)
@@ -132,6 +142,10 @@ class Shelf:
     def number(self, key: SoundKey) -> int:
         """Return the number of the clip: its place in `materials`."""
         return list(self._filled).index(key)
+
+    def reverberation(self, key: SoundKey) -> Reverberation | None:
+        """Return what was heard in the file of a sound; None where nothing was, or nobody wanted to know."""
+        return self._heard.get(key.sound.path) if isinstance(key.sound, FileSound) else None
 
     @property
     def materials(self) -> tuple[Material, ...]:
