@@ -178,6 +178,7 @@ TEXTS = {
     "/$defs/SceneObject/properties/gain_db": "objects: [{label: a, gain_db: VALUE}]",
     "/properties/seed": "seed: VALUE",
     "/properties/duration/anyOf/0": "duration: VALUE",
+    "/properties/loudness/anyOf/0": "loudness: VALUE",
     "/properties/tempo_bpm/anyOf/0": "tempo_bpm: VALUE",
     "/properties/levels_db/prefixItems/0": "levels_db: [VALUE, -10]",
     "/properties/levels_db/prefixItems/1": "levels_db: [-60, VALUE]",
@@ -202,6 +203,7 @@ EXPECTED = {
     "duration": (0.1, 86400),
     "beats": (0.25, 1024),
     "tempo_bpm": (20, 300),
+    "loudness": (-40, -10),
     "early": (0, 1),
     "echo_ms": (1, 2000),
     "levels_db": (-60, -10),
@@ -210,10 +212,10 @@ EXPECTED = {
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 22 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 23 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 22
+    assert len(found) == 23
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]
