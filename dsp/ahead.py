@@ -33,6 +33,8 @@ MODULES = (
     "dsp.crossfade",
     "dsp.compression",
     "dsp.loudness",
+    "dsp.loudness_trim",
+    "dsp.clip_loudness",
     "dsp.guard",
     "dsp.moves",
     "dsp.capture",

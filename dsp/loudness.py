@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsp.jit import device, kernel
-from dsp.units import SILENCE_DB, power_to_db
+from dsp.units import SILENCE_DB
 
 HOPS_PER_SECOND = 100
 MOMENTARY_HOPS, SHORT_TERM_HOPS, BLOCK_STEP_HOPS = 40, 300, 10
@@ -21,10 +21,6 @@ OFFSET_LUFS = -0.691
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 RANGE_GATE_LU = -20.0
-ACTIVE_RANGE_DB = 40.0
-ACTIVE_HOPS_PER_SECOND = 400
-"""Finer than the meters' hops: each end of a one-shot adds a hop of little energy to its active part."""
-
 INAUDIBLE = 1e-25
 """-500 dB."""
 
@@ -46,8 +42,12 @@ SHELF_MIDDLE_EXPONENT = 0.4996667741545416
 HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 """Analog prototypes whose bilinear transforms at 48 kHz are the tables of BS.1770-5 (De Man, 2018)."""
 
+RANGE_LOW, RANGE_HIGH = 0.10, 0.95
+"""The percentiles of short-term loudness between which the range lies (EBU Tech 3342)."""
+
 HOP_FRAMES, FRAME_IN_HOP, HOPS, BLOCKS = range(4)
-MOMENTARY, SHORT_TERM, INTEGRATED, MOMENTARY_MAX, SHORT_TERM_MAX = range(5)
+MOMENTARY, SHORT_TERM, INTEGRATED, MOMENTARY_MAX, SHORT_TERM_MAX, RANGE = range(6)
+READINGS = 6
 PEAK, MEAN_SQUARE = range(2)
 
 
@@ -85,12 +85,13 @@ def k_weighting(rate_hz: float) -> npt.NDArray[np.float64]:
 
 
 @device
-def _to_lufs(power: float) -> float:
+def to_lufs(power: float) -> float:
+    """Return the loudness of a K-weighted, channel-weighted power in LUFS, never below -144."""
     return max(SILENCE_DB, OFFSET_LUFS + 10.0 * math.log10(power)) if power > 0.0 else SILENCE_DB
 
 
 @device
-def _weigh(
+def weigh(
     x: np.ndarray, first: int, stop: int, lane: int, c: np.ndarray, s: np.ndarray, levels: np.ndarray
 ) -> None:
     """Run lane's frames first..stop through both stages (transposed direct form II).
@@ -120,8 +121,8 @@ def _weigh(
 
 
 @device
-def _take_energy(weights: np.ndarray, s: np.ndarray) -> float:
-    """Return the channel-weighted energy gathered by `_weigh` and start from 0.
+def take_energy(weights: np.ndarray, s: np.ndarray) -> float:
+    """Return the channel-weighted energy gathered by `weigh` and start from 0.
 
     Filter states that have died away are zeroed here: in silence they would go on as slow subnormals.
     """
@@ -135,7 +136,8 @@ def _take_energy(weights: np.ndarray, s: np.ndarray) -> float:
 
 
 @device
-def _mean_of_latest(hops: np.ndarray, at: int, length: int) -> float:
+def mean_of_latest(hops: np.ndarray, at: int, length: int) -> float:
+    """Return the mean of the `length` newest powers of the ring `hops`, the newest of which is in place `at`."""
     total = 0.0
     for i in range(length):
         j = at - i
@@ -153,18 +155,18 @@ def _gate(counts: np.ndarray, powers: np.ndarray, threshold_lufs: float) -> floa
     count = 0
     total = 0.0
     for i in range(first, BINS):
-        if i > first or (counts[i] > 0 and _to_lufs(powers[i] / counts[i]) > threshold_lufs):
+        if i > first or (counts[i] > 0 and to_lufs(powers[i] / counts[i]) > threshold_lufs):
             count += counts[i]
             total += powers[i]
     return total / count if count > 0 else 0.0
 
 
 @device
-def _add_block(
+def add_block(
     power: float, counts: np.ndarray, powers: np.ndarray, counters: np.ndarray, gated: np.ndarray
 ) -> float:
     """Add one gating block of 400 ms and return the integrated loudness so far."""
-    loudness = _to_lufs(power)
+    loudness = to_lufs(power)
     if loudness > ABSOLUTE_GATE_LUFS:
         i = min(BINS - 1, int((loudness - ABSOLUTE_GATE_LUFS) * BINS_PER_LU))
         counts[i] += 1
@@ -173,12 +175,45 @@ def _add_block(
         gated[0] += power
     if counters[BLOCKS] == 0:
         return SILENCE_DB
-    return _to_lufs(_gate(counts, powers, _to_lufs(gated[0] / counters[BLOCKS]) + RELATIVE_GATE_LU))
+    return to_lufs(_gate(counts, powers, to_lufs(gated[0] / counters[BLOCKS]) + RELATIVE_GATE_LU))
+
+
+@device
+def _level_at(counts: np.ndarray, first: int, place: int) -> float:
+    """Return the level of the block in `place` (from 0) of the bins from `first` on: its bin's middle."""
+    passed = 0
+    for i in range(first, BINS):
+        passed += counts[i]
+        if passed > place:
+            return ABSOLUTE_GATE_LUFS + (i + 0.5) / BINS_PER_LU
+    return SILENCE_DB
+
+
+@device
+def _add_to_range(power: float, counts: np.ndarray, total: np.ndarray) -> float:
+    """Add one short-term reading and return the loudness range so far, in LU.
+
+    Source    EBU Tech 3342: gates at -70 LUFS and 20 LU below the mean power of what is above
+    """
+    loudness = to_lufs(power)
+    if loudness > ABSOLUTE_GATE_LUFS:
+        counts[min(BINS - 1, int((loudness - ABSOLUTE_GATE_LUFS) * BINS_PER_LU))] += 1
+        total[0] += power
+        total[1] += 1.0
+    if total[1] == 0.0:
+        return 0.0
+    gate = to_lufs(total[0] / total[1]) + RANGE_GATE_LU
+    first = max(0, int((gate - ABSOLUTE_GATE_LUFS) * BINS_PER_LU))
+    last = -1
+    for i in range(first, BINS):
+        last += counts[i]
+    low = _level_at(counts, first, int(last * RANGE_LOW + 0.5))
+    return max(0.0, _level_at(counts, first, int(last * RANGE_HIGH + 0.5)) - low)
 
 
 @kernel(
     "boolean(float32[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1], "
-    "int64[::1], int64[::1], float64[::1], float64[::1], float64[::1])"
+    "int64[::1], int64[:, ::1], float64[::1], float64[::1], float64[::1])"
 )
 def _meter(
     x: np.ndarray,
@@ -196,7 +231,9 @@ def _meter(
     """Take one block into the meter; return whether there are new readings.
 
     Shapes    x (frames, channels); filters (channels, 5); levels (2, channels); hops (300,): ring of powers;
-              counters (4,) and readings (5,): see the names above; counts, powers (BINS,); gated (1,)
+              counters (4,) and readings (6,): see the names above; counts (2, BINS): gating blocks and short-term
+              readings; powers (BINS,): of the former; gated (3,): the power above -70 LUFS of the former and of the
+              latter, and the number of those
     """
     levels[:] = 0.0
     hop_frames = counters[HOP_FRAMES]
@@ -205,43 +242,28 @@ def _meter(
     while first < x.shape[0]:
         stop = min(x.shape[0], first + hop_frames - counters[FRAME_IN_HOP])
         for lane in range(x.shape[1]):
-            _weigh(x, first, stop, lane, coefficients, filters, levels)
+            weigh(x, first, stop, lane, coefficients, filters, levels)
         counters[FRAME_IN_HOP] += stop - first
         first = stop
         if counters[FRAME_IN_HOP] == hop_frames:
             counters[FRAME_IN_HOP] = 0
             at = counters[HOPS] % SHORT_TERM_HOPS
-            hops[at] = _take_energy(weights, filters) / hop_frames
+            hops[at] = take_energy(weights, filters) / hop_frames
             counters[HOPS] += 1
-            momentary = _mean_of_latest(hops, at, MOMENTARY_HOPS)
-            readings[MOMENTARY] = _to_lufs(momentary)
-            readings[SHORT_TERM] = _to_lufs(_mean_of_latest(hops, at, SHORT_TERM_HOPS))
+            momentary = mean_of_latest(hops, at, MOMENTARY_HOPS)
+            readings[MOMENTARY] = to_lufs(momentary)
+            short_term = mean_of_latest(hops, at, SHORT_TERM_HOPS)
+            readings[SHORT_TERM] = to_lufs(short_term)
             readings[MOMENTARY_MAX] = max(readings[MOMENTARY_MAX], readings[MOMENTARY])
             readings[SHORT_TERM_MAX] = max(readings[SHORT_TERM_MAX], readings[SHORT_TERM])
             if counters[HOPS] >= MOMENTARY_HOPS and counters[HOPS] % BLOCK_STEP_HOPS == 0:
-                readings[INTEGRATED] = _add_block(momentary, counts, powers, counters, gated)
+                readings[INTEGRATED] = add_block(momentary, counts[0], powers, counters, gated)
+            if counters[HOPS] >= SHORT_TERM_HOPS and counters[HOPS] % BLOCK_STEP_HOPS == 0:
+                readings[RANGE] = _add_to_range(short_term, counts[1], gated[1:])
     for lane in range(x.shape[1]):
         levels[MEAN_SQUARE, lane] /= max(1, x.shape[0])
     has_news: bool = counters[HOPS] != hops_before
     return has_news
-
-
-@kernel("void(float32[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], int64, float64[::1])")
-def _hop_energies(
-    x: np.ndarray,
-    coefficients: np.ndarray,
-    weights: np.ndarray,
-    filters: np.ndarray,
-    hop_frames: int,
-    energies: np.ndarray,
-) -> None:
-    """Write the K-weighted energy of every hop of x (frames, channels); the last one may be short."""
-    levels = np.zeros((2, x.shape[1]))
-    for hop in range(energies.shape[0]):
-        stop = min(x.shape[0], (hop + 1) * hop_frames)
-        for lane in range(x.shape[1]):
-            _weigh(x, hop * hop_frames, stop, lane, coefficients, filters, levels)
-        energies[hop] = _take_energy(weights, filters)
 
 
 def hop_frames(rate_hz: float) -> int:
@@ -249,11 +271,8 @@ def hop_frames(rate_hz: float) -> int:
     return round(rate_hz / HOPS_PER_SECOND)
 
 
-def _lufs(power: float) -> float:
-    return max(SILENCE_DB, OFFSET_LUFS + power_to_db(power))
-
-
-def _weights(channels: int) -> npt.NDArray[np.float64]:
+def channel_weights(channels: int) -> npt.NDArray[np.float64]:
+    """Return the weights of 1, 2, 5 or 6 channels; raises ValueError for others."""
     if channels not in CHANNEL_WEIGHTS:
         raise ValueError(f"channels is {channels}; it must be one of {sorted(CHANNEL_WEIGHTS)}")
     return np.array(CHANNEL_WEIGHTS[channels])
@@ -264,7 +283,7 @@ class LoudnessMeter:
 
     Gating blocks are kept as a histogram of 0.05 LU bins that hold their exact power. The integrated loudness
     is that of a meter whose relative gate lies within 0.05 LU of the exact one, and exact where no blocks lie
-    that close.
+    that close. The loudness range is taken from short-term loudness every 100 ms in bins as wide.
 
     `peak` and `mean_square` hold one value per channel for the last block, not weighted. All loudness
     readings are -144 LUFS before there is anything to read.
@@ -278,13 +297,14 @@ class LoudnessMeter:
         self._hops = np.zeros(SHORT_TERM_HOPS)
         self._counters = np.zeros(4, np.int64)
         self._counters[HOP_FRAMES] = hop_frames(rate_hz)
-        self._counts = np.zeros(BINS, np.int64)
+        self._counts = np.zeros((2, BINS), np.int64)
         self._powers = np.zeros(BINS)
-        self._gated = np.zeros(1)
-        self._readings = np.full(5, SILENCE_DB)
+        self._gated = np.zeros(3)
+        self._readings = np.full(READINGS, SILENCE_DB)
+        self._readings[RANGE] = 0.0
         self._state = (
             k_weighting(rate_hz),
-            _weights(channels),
+            channel_weights(channels),
             self._filters,
             levels,
             self._hops,
@@ -325,6 +345,11 @@ class LoudnessMeter:
         """Highest short-term loudness since the start or `reset`."""
         return float(self._readings[SHORT_TERM_MAX])
 
+    @property
+    def range_lu(self) -> float:
+        """Loudness range since the start or `reset`, as of the last short-term reading; 0 in the first 3 s."""
+        return float(self._readings[RANGE])
+
     def reset(self) -> None:
         """Start a new programme: forget signal, blocks and readings."""
         for array in (self._filters, self._hops, self._counts, self._powers, self._gated):
@@ -333,6 +358,7 @@ class LoudnessMeter:
         self.mean_square[:] = 0.0
         self._counters[FRAME_IN_HOP:] = 0
         self._readings[:] = SILENCE_DB
+        self._readings[RANGE] = 0.0
 
 
 @dataclass(frozen=True)
@@ -353,14 +379,14 @@ def _range_lu(short_term_lufs: npt.NDArray[np.float64]) -> float:
     mean = 10.0 * np.log10(np.mean(10.0 ** (gated / 10.0)))
     gated = np.sort(gated[gated >= mean + RANGE_GATE_LU])
     last = len(gated) - 1
-    return float(gated[round(last * 0.95)] - gated[round(last * 0.10)])
+    return float(gated[round(last * RANGE_HIGH)] - gated[round(last * RANGE_LOW)])
 
 
 def measure(samples: npt.NDArray[np.float32], rate_hz: float) -> Loudness:
     """Measure a programme `samples` (frames, channels) of 1, 2, 5 or 6 channels.
 
     As the standard has it, one channel alone is 3.01 LU below the same signal in two. A programme shorter
-    than 400 ms has no gating block and an integrated loudness of -144 LUFS; see `active_loudness`.
+    than 400 ms has no gating block and an integrated loudness of -144 LUFS; see `dsp.clip_loudness`.
     """
     samples = np.ascontiguousarray(samples, np.float32)
     meter = LoudnessMeter(rate_hz, samples.shape[1])
@@ -376,37 +402,3 @@ def measure(samples: npt.NDArray[np.float32], rate_hz: float) -> Loudness:
         meter.short_term_max_lufs,
         _range_lu(np.array(short_term)),
     )
-
-
-def active_loudness(samples: npt.NDArray[np.float32], rate_hz: float) -> float:
-    """Return the loudness of the active part of a clip (frames, 1 or 2) of any length, in LUFS.
-
-    Active are the 2.5 ms hops within 40 dB of the loudest. From 400 ms of them on, gating blocks are laid
-    over the active hops alone and gated at -10 LU; below, it is one mean over the active hops. There is no
-    absolute gate, so a clip 6 dB quieter reads 6 LU lower at any level. One channel counts as the same signal
-    in both (dual mono). Silence is -144.
-    """
-    samples = np.ascontiguousarray(samples, np.float32)
-    frames, channels = samples.shape
-    if channels not in (1, 2):
-        raise ValueError(f"channels is {channels}; a clip has 1 or 2")
-    hop = round(rate_hz / ACTIVE_HOPS_PER_SECOND)
-    energies = np.zeros(-(-frames // hop))
-    weights = np.full(channels, 2.0 / channels)
-    _hop_energies(samples, k_weighting(rate_hz), weights, np.zeros((channels, 5)), hop, energies)
-    lengths = np.full(len(energies), float(hop))
-    lengths[-1:] = frames - hop * (len(energies) - 1)
-    powers = energies / lengths
-    if not powers.any():
-        return SILENCE_DB
-    active = powers >= powers.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)
-    energies, lengths = energies[active], lengths[active]
-    width, step = round(0.4 * ACTIVE_HOPS_PER_SECOND), round(0.1 * ACTIVE_HOPS_PER_SECOND)
-    if len(energies) < width:
-        return _lufs(energies.sum() / lengths.sum())
-    starts = np.arange(0, len(energies) - width + 1, step)
-    energy = np.concatenate(([0.0], np.cumsum(energies)))
-    length = np.concatenate(([0.0], np.cumsum(lengths)))
-    blocks = (energy[starts + width] - energy[starts]) / (length[starts + width] - length[starts])
-    loud = blocks >= blocks.mean() * 10.0 ** (RELATIVE_GATE_LU / 10.0)
-    return _lufs(blocks[loud].mean())

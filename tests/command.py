@@ -17,7 +17,7 @@ import pytest
 from engine.cli import main
 
 COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
-TINY = "title: Tiny\nduration: 0.5\natmo: {sound: synth:wind}\nobjects: [{label: bell}]\n"
+TINY = "title: Tiny\nduration: 0.5\nloudness: -30\natmo: {sound: synth:wind}\nobjects: [{label: bell}]\n"
 
 
 def run(*arguments: str, cwd: Path, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":

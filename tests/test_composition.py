@@ -105,8 +105,9 @@ def test_gain_db_is_forgotten() -> None:
 
 @pytest.mark.parametrize("importance", [0.9, 0.2])
 def test_the_whole_engine_changes_the_level_of_a_lone_sound(importance: float, folder: Path) -> None:
-    """Rendered to samples over an atmo at -60 LUFS, noise measures its importance's level within 0.5 LU."""
-    rendered = bounce(ready(scene(thing("noise.wav", importance), level_db=-60.0), folder)).samples
+    """Rendered as it is over an atmo at -60 LUFS, noise measures its importance's level within 0.5 LU."""
+    made = scene(thing("noise.wav", importance), level_db=-60.0, loudness=None)
+    rendered = bounce(ready(made, folder)).samples
     assert rendered is not None
     meter = pyloudnorm.Meter(RATE_HZ, filter_class="DeMan")
     expected = importance_to_level_db(importance)

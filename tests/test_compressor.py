@@ -346,3 +346,17 @@ def test_the_threshold_takes_longer_or_shorter(distance_db: float, lasts_ms: flo
         bench.run(0.1)
         quanta += 1
     assert quanta * 16 / 48 == pytest.approx(lasts_ms, abs=0.4)
+
+
+def test_what_waits_sets_out_at_another_frame_at_another_quantum() -> None:
+    """Thresholds and ratios turned every 128 frames for 1 s, most while an earlier glide goes on: 16 equals 128."""
+    rng = np.random.default_rng(5)
+    turns: list[Turn] = [
+        (1280 + 128 * i, name, float(rng.uniform(*ENDS[name])))
+        for i in range(375)
+        for name in ("threshold_db", "ratio")
+        if rng.random() < 0.3
+    ]
+    x = bursts(64_000)
+    coarse = turn(build(NODE, quantum=128), x, 128, turns)
+    assert np.array_equal(coarse, turn(build(NODE, quantum=16), x, 16, turns))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dsp.bark import CENTRES_HZ, SINE_POWER, SPL_AT_0DBFS
-from dsp.loudness import active_loudness
+from dsp.clip_loudness import active_loudness
 from dsp.perceived_loudness import LOUDNESS_BANDS, loudness_sone, specific_loudness
 from dsp.synth import synthesise
 from engine.scene import feature_store

@@ -14,7 +14,8 @@ import pytest
 import soundfile
 from scipy import signal
 
-from dsp.loudness import LoudnessMeter, active_loudness, k_weighting, measure
+from dsp.clip_loudness import active_loudness
+from dsp.loudness import LoudnessMeter, k_weighting, measure
 
 RATE = 48_000
 

@@ -45,7 +45,7 @@ def hall(
 
 def composed(folder: Path, text: str) -> Composition:
     (folder / "scene.yaml").write_text(
-        f"{{duration: 8, objects: [{{label: click, sound: click.wav, schedule: {{at: 0}}}}], {text}}}"
+        f"{{duration: 8, loudness: off, objects: [{{label: click, sound: click.wav, schedule: {{at: 0}}}}], {text}}}"
     )
     return compose(load_scene(folder / "scene.yaml"), rate_hz=RATE)
 

@@ -51,7 +51,7 @@ def scene_of(
         )
         for number, (name, material) in enumerate(sounds.items())
     )
-    scene = Scene.model_validate({"title": "+".join(sounds)[:100], "room_detected": False})
+    scene = Scene.model_validate({"title": "+".join(sounds)[:100], "room_detected": False, "loudness": None})
     return Composition(scene, seed, RATE_HZ, tracks, tuple(sounds.values()), RATE_HZ)
 
 

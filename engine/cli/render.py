@@ -177,6 +177,7 @@ def render(
                 keep_samples=False,
                 progress=lambda done, total: advance("", done, total),
                 observers=[observer for observer in (report, log) if observer is not None],
+                measuring=lambda done, total: advance("its loudness", done, total),
                 settings=settings,
                 take=take,
             )
@@ -202,10 +203,13 @@ def render(
         print_explanation(figures["explain"])
     for fault in result.faults:
         typer.echo(f"fault: {fault}", err=True)
+    if result.loudness_note:
+        typer.echo(f"loudness: {result.loudness_note}", err=True)
     events = sum(len(t["events"]) for t in figures["tracks"])
     typer.echo(
         f"{loaded.title}: {result.frames / rate:.2f} s, {len(figures['tracks'])} tracks, {events} events, "
-        f"{result.integrated_lufs:.1f} LUFS, {result.true_peak_dbtp:.1f} dBTP, {result.realtime_factor:.0f} x real time"
+        f"{result.integrated_lufs:.1f} LUFS, {result.true_peak_dbtp:.1f} dBTP, "
+        f"{result.loudness_range_lu:.1f} LU range, {result.realtime_factor:.0f} x real time"
     )
     also = [f"masking in {masking}"] if masking else []
     also += [f"stems in {stems}"] if stems else []

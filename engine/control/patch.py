@@ -11,6 +11,7 @@ from engine.nodes import (
     ConvolutionRoom,
     Fader,
     Limiter,
+    LoudnessTrim,
     Mix,
     OutputMeter,
     Pan,
@@ -31,7 +32,8 @@ class Deck:
     """A scene in a graph: its nodes are `tracks`, `trim`, …, from the second generation on `tracks@2`, `trim@2`, ….
 
     `numbers` are those of its tracks in the events of its queue, one for each track of the composition; left out, the
-    tracks' own. `rise` and `fall` are when it comes and goes.
+    tracks' own. `rise` and `fall` are when it comes and goes. `gain_db` is what was measured to bring
+    it to its target; None where nothing was: then it is predicted, and trimmed.
     """
 
     composition: Composition
@@ -40,6 +42,7 @@ class Deck:
     numbers: tuple[int, ...] = ()
     rise: Fade = UP
     fall: Fade = NEVER
+    gain_db: float | None = None
 
     def node(self, word: str) -> str:
         """Return the full name of this deck's node `word`."""
@@ -51,13 +54,16 @@ class Deck:
         return self.numbers or tuple(t.number for t in self.composition.tracks)
 
 
-def default_graph(composition: Composition) -> Graph:
-    """Return sources → trims → unmask → mix → room and fader → master → meter for the tracks of `composition`.
+def default_graph(composition: Composition, gain_db: float | None = None) -> Graph:
+    """Return sources → trims → unmask → mix and room → loudness → fader → master → meter for `composition`.
+
+    `gain_db` is that of the whole where it was measured; else it is predicted, and trimmed. Without a target there is
+    no node `loudness`.
 
     The room is what the scene says: a reverb, or a measured impulse response. Outdoors (`room_detected` false) it is
     one echo, or there is no room node and nothing returns.
     """
-    return stage_graph([Deck(composition)])
+    return stage_graph([Deck(composition, gain_db=gain_db)])
 
 
 def stage_graph(decks: Sequence[Deck]) -> Graph:
@@ -94,7 +100,13 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
         ),
     )
     graph.add(deck.node("fader"), Fader(deck.rise, deck.fall))
-    graph.chain(*(deck.node(word) for word in ("tracks", "trim", "unmask", "mix", "fader")))
+    graph.chain(*(deck.node(word) for word in ("tracks", "trim", "unmask", "mix")))
+    bus = "fader"
+    if deck.composition.scene.loudness is not None:
+        bus = "loudness"
+        graph.add(deck.node(bus), _loudness(deck, deck.composition.scene.loudness))
+        graph.chain(deck.node(bus), deck.node("fader"))
+    graph.connect(deck.node("mix"), deck.node(bus))
     channels = tuple(t.input_channels for t in tracks)
     if any(channels):
         from engine.nodes.live_input import LiveInput
@@ -104,7 +116,14 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
     for word, node in room_nodes(deck.composition, deck.node("room")).items():
         graph.add(deck.node(word), node)
         graph.connect(f"{deck.node('mix')}.send", deck.node(word))
-        graph.connect(deck.node(word), deck.node("fader"))
+        graph.connect(deck.node(word), deck.node(bus))
+
+
+def _loudness(deck: Deck, target_lufs: float) -> LoudnessTrim:
+    if deck.gain_db is not None:
+        return LoudnessTrim(target_lufs, target_lufs - deck.gain_db, trim_range_db=0.0)
+    expected_lufs = deck.composition.expected_lufs
+    return LoudnessTrim(target_lufs, target_lufs if expected_lufs is None else expected_lufs)
 
 
 def room_nodes(composition: Composition, name: str = "room") -> dict[str, Node]:

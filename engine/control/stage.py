@@ -19,7 +19,7 @@ from engine.errors import InputError, RoomtoneError
 from engine.events import Event, EventQueue
 from engine.messages import Built, Refused, Swapped, ToControl
 from engine.meters import MeterTable
-from engine.nodes.fader import NEVER, Fade
+from engine.nodes.fader import NEVER, UP, Fade
 from engine.params import ParamTable
 from engine.rendering import Graph
 from engine.scene.composition import Composition, Track
@@ -262,14 +262,14 @@ class Stage:
     def _soon(self) -> int:
         return self._engine.frame + self._lead_frames
 
-    def _new_deck(self, composition: Composition, fade_frames: int, **fades: Fade) -> PlayingDeck:
+    def _new_deck(self, composition: Composition, fade_frames: int, rise: Fade = UP) -> PlayingDeck:
         queue = next((q for q in range(len(self._engine.queues)) if q not in self._busy_queues), None)
         if queue is None:
             raise InputError("too many scenes are still fading out: wait until they are silent")
         clip_numbers = self._clips.take(composition.materials)
         self._busy_queues.add(queue)
         self._generation += 1
-        deck = Deck(composition, self._generation, queue, **fades)
+        deck = Deck(composition, self._generation, queue, rise=rise)
         return PlayingDeck(deck, clip_numbers, self._engine.queues[queue], fade_frames)
 
     def _set_tables(self) -> None:

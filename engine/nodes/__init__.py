@@ -7,6 +7,7 @@ from engine.nodes.compressor import Compressor
 from engine.nodes.convolution import ConvolutionRoom
 from engine.nodes.fader import Fader
 from engine.nodes.limiter import Limiter
+from engine.nodes.loudness_trim import LoudnessTrim
 from engine.nodes.meter import OutputMeter
 from engine.nodes.mix import Mix, Pan
 from engine.nodes.players import Players
@@ -20,6 +21,7 @@ __all__ = [
     "ConvolutionRoom",
     "Fader",
     "Limiter",
+    "LoudnessTrim",
     "Mix",
     "OutputMeter",
     "Pan",

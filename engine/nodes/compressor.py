@@ -97,38 +97,42 @@ class CompressorProcessor(Processor):
     def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
         threshold, ratio, attack, release = self._slots
         wanted = (threshold[0], ratio[0], attack[0], release[0])
-        if wanted != self._last:
+        x, y = ins[0], outs[0]
+        frames, first, gain = len(x), 0, 1.0
+        while wanted != self._last:
             self._turn(*map(float, wanted))
-        x, y, rate_hz = ins[0], outs[0], self._rate_hz
+            # What has to wait sets out at the very frame at which it may: the same at every quantum.
+            stop = first + self._wait_frames(wanted)
+            if not first < stop < frames:
+                break
+            gain = min(gain, self._run(x[first:stop], y[first:stop]))
+            first = stop
+        gain = min(gain, self._run(x[first:], y[first:]) if first else self._run(x, y))
+        self._reduction_db[0] = amplitude_to_db(gain)
+
+    def _run(self, x: Block, y: Block) -> float:
+        """Fill y with what the compressor makes of x; return the peak of y over that of x."""
         sounding, drive_db, fade = self._sounding, self._drive_db, self._fade
         if not (drive_db.target or drive_db.is_moving or fade.is_moving):
-            gain = hand_on(
+            return hand_on(
                 x,
-                sounding.plugin.process(x, rate_hz, reset=False),
+                sounding.plugin.process(x, self._rate_hz, reset=False),
                 y,
                 sounding.envelope,
                 sounding.rising,
                 sounding.falling,
             )
-        else:
-            driven = self._driven
-            drive(x, driven, self._gains, drive_db.start, drive_db.target, drive_db.at, drive_db.frames)
-            at = NOT_FADING
-            if fade.is_moving:
-                at = fade.at
-                # Copied, so that of the arrays that pedalboard returns there is one at a time.
-                self._coming[:] = self._standing_by.run(driven)
-            gain = blend(
-                x,
-                sounding.run(driven),
-                self._coming,
-                self._gains,
-                y,
-                at,
-                fade.frames,
-            )
-            self._pass_by(len(x))
-        self._reduction_db[0] = min(0.0, amplitude_to_db(gain))
+        frames = len(x)
+        driven, coming, gains = self._driven[:frames], self._coming[:frames], self._gains[:frames]
+        drive(x, driven, gains, drive_db.start, drive_db.target, drive_db.at, drive_db.frames)
+        at = NOT_FADING
+        if fade.is_moving:
+            at = fade.at
+            # Copied, so that of the arrays that pedalboard returns there is one at a time.
+            coming[:] = self._standing_by.run(driven)
+        gain = blend(x, sounding.run(driven), coming, gains, y, at, fade.frames)
+        self._pass_by(frames)
+        return gain
 
     def reset(self) -> None:
         self._sounding.reset()
@@ -170,6 +174,15 @@ class CompressorProcessor(Processor):
             self._fade.set_out(1.0, self._frames(GLIDE_MS), after=self._frames(REHEARSAL_MS))
             last = [ratio, attack_ms, release_ms]
         self._last = (last_threshold_db, last[0], last[1], last[2])
+
+    def _wait_frames(self, wanted: tuple[float, ...]) -> int:
+        """Return after how many frames a setting that waits may set out; 0 if none does."""
+        drive_db, fade, last = self._drive_db, self._fade, self._last
+        waits = drive_db.frames - drive_db.at if wanted[0] != last[0] else 0
+        if wanted[1:] != last[1:]:
+            other = fade.frames - fade.at
+            waits = other if waits == 0 else min(waits, other)
+        return waits
 
     def _frames(self, duration_ms: float) -> int:
         return ms_to_frames(duration_ms, self._rate_hz)

@@ -11,12 +11,18 @@ from engine.node import BuildContext, Port, Processor
 from engine.params import Param
 from engine.spec import Block
 
+MARGIN_DB = 0.2
+"""How much further down it limits: the peak between the 4 points a frame that it looks at is up to so much higher."""
+
 LOWEST_CEILING_DB, HIGHEST_CEILING_DB = -12.0, 0.0
 
 
 @dataclass(frozen=True)
 class Limiter:
     """Stereo-linked true-peak limiter; `ceiling_db` in dBTP. Its look-ahead is its latency.
+
+    It limits to 0.2 dB below, so that programme keeps the ceiling whatever meter looks at it; only noise up to the
+    Nyquist frequency may still be 0.3 dB above.
 
     Raises GraphError for a ceiling that is not -12 to 0 dBTP.
     """
@@ -55,7 +61,9 @@ class LimiterProcessor(Processor):
     """The kernel with its ceiling and its meter."""
 
     def __init__(self, node: Limiter, ctx: BuildContext) -> None:
-        self._limiter = LimiterKernel(ctx.spec.rate_hz, node.ceiling_db, node.lookahead_ms, node.release_ms)
+        self._limiter = LimiterKernel(
+            ctx.spec.rate_hz, node.ceiling_db - MARGIN_DB, node.lookahead_ms, node.release_ms
+        )
         self._rate_hz = ctx.spec.rate_hz
         self._ceiling_db = ctx.param("ceiling_db")
         self._last_db = math.nan
@@ -89,7 +97,7 @@ class LimiterProcessor(Processor):
             self._limiter.adopt(old._limiter)
 
     def _set(self, ceiling_db: float) -> None:
-        self._limiter.set_ceiling(ceiling_db)
+        self._limiter.set_ceiling(ceiling_db - MARGIN_DB)
         if not self._settled:
             self._limiter.reset()
             self._settled = True

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from engine.impulse import ImpulseResponse
 from engine.scene.energy import Reduction, reduce, together
 from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
+from engine.scene.prediction import predicted_lufs
 from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
 from engine.scene.sends import Answer, has_answer, room_answer, track_send_db
@@ -89,6 +91,12 @@ class Composition:
             what = "there are only live inputs, which have no length"
             raise SoundError(Problem(what, "give the scene a `duration` in seconds", "duration"))
         return self.length_frames
+
+    @cached_property
+    def expected_lufs(self) -> float | None:
+        """How loud it is predicted to be before the master, to 0.01 LU; None for silence."""
+        expected = predicted_lufs(self, REFERENCE_LUFS)
+        return None if expected is None else round(expected, 2)
 
     def spare(self, output: Path) -> None:
         """Raise SoundError if `output` is one of the sounds this scene is made from."""

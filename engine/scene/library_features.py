@@ -50,7 +50,7 @@ def measure(path: Path) -> dict[str, Any]:
     Raises SoundError for a file that cannot be decoded or is silent.
     """
     # Imported late: it brings kernels, which finding a sound does not need.
-    from dsp.loudness import active_loudness
+    from dsp.clip_loudness import active_loudness
     from engine.media import decode_as_is
     from engine.scene.material import MIN_LOUDNESS_LUFS
 

@@ -59,6 +59,7 @@ _ALLOWED = {
     "gap": "[minimum, maximum] in seconds",
     "levels_db": "[level of importance 0, level of importance 1], -60 to -10 LUFS",
     "kind": "once, loop or random",
+    "loudness": "-40 to -10 LUFS, or off",
     "tempo_bpm": "20 to 300 beats a minute",
     "beats": "0.25 to 1024 quarter notes",
     "clock": "internal or midi",

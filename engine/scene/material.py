@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.loudness import active_loudness
+from dsp.clip_loudness import measure_clip
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SceneError, SoundError
 from engine.media import decode, resample
@@ -34,7 +34,7 @@ class Material:
 
     `name` is the sound as the scene has it; `source` adds `#2` and so on for further soundings of it.
     A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently. `origin` is
-    all that it was made from: materials of equal origin are the same.
+    all that it was made from: materials of equal origin are the same. `powers` are K-weighted, one for every 100 ms.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Material:
     path: Path | None = None
     origin: tuple[object, ...] | None = None
     energy: Energy | None = None
+    powers: NDArray[np.float64] | None = None
 
 
 def origin_of(
@@ -93,12 +94,12 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
 
 
 def _finish(samples: NDArray[np.float32], name: str, source: str, rate_hz: int, credit: str) -> Material:
-    loudness = active_loudness(samples, rate_hz)
+    loudness, powers = measure_clip(samples, rate_hz)
     if loudness <= max(MIN_LOUDNESS_LUFS, SILENCE_DB):
         raise SoundError(Problem("is silent", "must have something to hear"))
     mono = samples.shape[1] == 1
     stereo = np.repeat(samples, 2, axis=1) if mono else samples
-    return Material(name, source, np.ascontiguousarray(stereo), mono, loudness, credit)
+    return Material(name, source, np.ascontiguousarray(stereo), mono, loudness, credit, powers=powers)
 
 
 def _energy_of_file(path: Path, made: Material, rate_hz: int) -> Energy:

@@ -16,6 +16,7 @@ from pydantic import (
 
 import presets
 from engine.scene.level_range import LevelRange
+from engine.scene.loudness import DEFAULT_LUFS, LoudnessTarget
 from engine.scene.reader import CONTROL, FieldPath, shorten
 from engine.scene.rooms import load_room, near_rooms
 from engine.scene.schedules import MAX_SECONDS, Loop, Once, Random, Schedule
@@ -219,6 +220,9 @@ class Scene(Part):
     )
     reduction_db: Annotated[float, Field(ge=0.0, le=6.0, json_schema_extra={"unit": "dB"})] = Field(
         6.0, description="Most that is taken off a sound heard louder than its level; 0 is off."
+    )
+    loudness: LoudnessTarget = Field(
+        DEFAULT_LUFS, description="Loudness the whole is brought to, LUFS; off leaves it as it is."
     )
     tempo_bpm: Tempo | None = Field(
         None, description="Quarter notes a minute, for loops with `beats`; left out, there is no tempo."

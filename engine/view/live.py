@@ -63,7 +63,8 @@ class ParamLine:
 class LiveState:
     """All that the view shows, at one moment. Levels in dBFS and LUFS, loads as shares of the quantum.
 
-    `elapsed_s` is where in the scene it is, `changing` whether a scene is on its way in or out, `keys` what keys do,
+    `elapsed_s` is where in the scene it is, `changing` whether a scene is on its way in or out,
+    `gain_db` what brings it to its loudness, None where it is left as it is, `keys` what keys do,
     `params` the parameter that keys turn, between its neighbours.
     """
 
@@ -80,6 +81,9 @@ class LiveState:
     momentary_lufs: float
     short_term_lufs: float
     integrated_lufs: float
+    range_lu: float
+    true_peak_db: float
+    gain_db: float | None
     limiter_db: float
     voices: int
     load_mean: float
@@ -148,9 +152,11 @@ class _Around:
             f"loudness  M {_lufs(state.momentary_lufs)}  S {_lufs(state.short_term_lufs)}"
             f"  I {_lufs(state.integrated_lufs)} LUFS"
         )
+        spread = Text(f"range {state.range_lu:.1f} LU  true peak {_lufs(state.true_peak_db)} dBTP")
         limiter = Text(f"limiter {0.0 - round(state.limiter_db, 1):.1f} dB")
+        gain = [] if state.gain_db is None else [Text(f"gain {state.gain_db:+.1f} dB")]
         load = Text(f"engine    load {100 * state.load_mean:.0f} % (max {100 * state.load_max:.0f} %)")
-        foot += flow([loudness, limiter], width)
+        foot += flow([loudness, spread, *gain, limiter], width)
         foot += flow([load, Text(f"voices {state.voices}"), _underruns(state)], width)
         return cls(head, foot + param_lines(state.params, width) + _notice(state, width)[:NOTICE_LINES])
 
