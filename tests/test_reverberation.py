@@ -251,7 +251,7 @@ def test_the_command_tells_of_another_sound(folder: Path) -> None:
 
 def test_the_render_has_the_room_that_it_had(folder: Path) -> None:
     """Behind the end of a file the church rings on lower by the send, within 1 dB (0.17 s to 0.54 s behind)."""
-    text = "room: church\nduration: 11\natmo: {{level_db: -60}}\nobjects:\n"
+    text = "room: church\nloudness: off\nduration: 11\natmo: {{level_db: -60}}\nobjects:\n"
     text += "  - {{label: a, sound: wet.wav{}, schedule: {{at: 0}}}}"
     made = [
         compose(loads(text.format(more), folder=folder), rate_hz=48_000)

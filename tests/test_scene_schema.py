@@ -214,10 +214,10 @@ EXPECTED = {
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 23 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 24 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 23
+    assert len(found) == 24
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]

@@ -25,7 +25,7 @@ def analyze_sound(path: Path, room: str | None, rate_hz: int, as_json: bool) -> 
     answer = _answer(room)
     with compiling():
         import_module("dsp.blind_decay")
-        from dsp.loudness import active_loudness
+        from dsp.clip_loudness import active_loudness
         from engine.media import decode
         from engine.scene.reverberation import reverberation_of
     with progress("analysing") as advance:
