@@ -265,7 +265,8 @@ def _joined(bands: list[_Band], steady: bool) -> BlindDecay:
     if len(good) < LEAST_BANDS or decays < LEAST_DECAYS:
         if steady:
             return _unknown(shown, f"it is steady: its level does not go down by {FALL_DB:g} dB")
-        what = f"{decays} decays that agree, in {len(good)} bands" if decays else "no decays that agree"
+        where = "one band" if len(good) == 1 else f"{len(good)} bands"
+        what = f"{decays} decays that agree, in {where}" if decays else "no decays that agree"
         return _unknown(shown, f"it has {what}; needed are {LEAST_DECAYS} in {LEAST_BANDS} bands")
     weights = np.array([1.0 / ((2.0 * band.error) ** 2 + 0.01) for band in good])
     logs = np.log([band.rt60_s for band in good])

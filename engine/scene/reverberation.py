@@ -22,7 +22,8 @@ from engine.scene.feature_store import FeatureStore, content_hash
 if TYPE_CHECKING:
     from dsp.blind_decay import BlindDecay
 
-KIND, VERSION = "reverberation", 1
+KIND, VERSION = "reverberation", 2
+"""The version is raised whenever `dsp.blind_decay` says something else."""
 ANALYSIS_RATE_HZ = 16_000
 """Whatever the rate of a scene: what is sent to the room must not depend on it."""
 LONGEST_S = 120
