@@ -19,7 +19,7 @@ from dsp.true_peak import TruePeakMeter
 from dsp.units import SILENCE_DB, ms_to_frames
 from engine.control.loudness import TOLERANCE_LU, find_gain
 from engine.control.offline import OfflineEngine, Progress, length_frames, offline_quantum
-from engine.control.patch import add_stem_taps, default_graph
+from engine.control.patch import StemTaps, add_stem_taps, default_graph
 from engine.control.stems import StemWriters
 from engine.control.take import Take
 from engine.errors import InputError, Problem
@@ -160,24 +160,26 @@ def bounce(
         if take is None and not endless
         else None
     )
-    started_s = time.perf_counter()
-    graph = default_graph(composition, finite.gain_db() if finite else None)
-    taps = add_stem_taps(graph) if stems is not None else None
-    engine = OfflineEngine(graph, composition, spec)
-    for name, value in (settings or {}).items():
-        engine.params.set(name, value)
-    if finite is not None:
-        finite.end(engine)
-    elif take is not None and take.fade is not None and take.fade.frame is not None:
-        engine.renderer.stop(take.fade.frames, take.fade.frame)
     kept: list[Block] = []
     sink = _Sink(spec)
+    started_s = time.perf_counter()
     with ExitStack() as stack:
+        # What cannot be written is to be told before anything is measured.
         if output is not None:
             composition.spare(output)
             sink.writer = stack.enter_context(AudioWriter(output, spec.rate_hz))
-        if stems is not None and taps is not None:
-            sink.stems = stack.enter_context(StemWriters(stems, composition, taps, spec.rate_hz))
+        if stems is not None:
+            sink.stems = stack.enter_context(StemWriters(stems, composition, StemTaps(), spec.rate_hz))
+        graph = default_graph(composition, finite.gain_db() if finite else None)
+        if stems is not None:
+            add_stem_taps(graph)
+        engine = OfflineEngine(graph, composition, spec)
+        for name, value in (settings or {}).items():
+            engine.params.set(name, value)
+        if finite is not None:
+            finite.end(engine)
+        elif take is not None and take.fade is not None and take.fade.frame is not None:
+            engine.renderer.stop(take.fade.frames, take.fade.frame)
         done = 0
         replay = take.replay() if take is not None else None
         for block in engine.play(composition, frames, endless=endless, replay=replay, progress=progress):
