@@ -10,7 +10,7 @@ from engine.events import Event, EventQueue
 from engine.nodes.players import TRACK_NUMBERS
 from engine.scene.beats import RELEASE_MS, Grid, period_frames, repetitions
 from engine.scene.composition import Composition, Track
-from engine.scene.schedule import one_shot
+from engine.scene.schedule import one_shot, own_rate
 
 CUT_FADE_MS = 20.0
 """How fast a track that is taken away, or all of them at a pause, fade out."""
@@ -105,7 +105,8 @@ class PlayingDeck:
             raise InputError(Problem(f"{found.name} is a live input", "a track with sounds of its own"))
         turn = self._turns.get(found.name, 0)
         self._turns[found.name] = turn + 1
-        clip = found.clips[turn % len(found.clips)]
+        clips = own_rate(found.clips)
+        clip = clips[turn % len(clips)]
         event = one_shot(at_frame, self.deck.track_numbers[place], clip, self.composition.rate_hz)
         event = event._replace(clip=self.clip_numbers[clip.number])
         self.feeder.trigger(event)

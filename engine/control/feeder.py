@@ -45,7 +45,7 @@ class _Track:
             start = event.start_frame + offset
             if start < self._entry_frame:
                 entry = max(entry, self._entry_frame)
-            return Event(start, self.number, *event[2:-1], entry)
+            return Event(start, self.number, *event[2:-2], entry, event.balance)
         return None
 
 
@@ -162,7 +162,7 @@ class Feeder:
         """Move the next event of the track that is first on the heap."""
         track = self._tracks[number]
         event = track.take()
-        if event is not None:
+        if event is not None and event.frames > 0:
             self._send(event, event.start_frame + event.frames)
             if self._keep_log:
                 self.log.append(event)
