@@ -6,11 +6,14 @@ from itertools import islice, pairwise, takewhile
 import numpy as np
 import pytest
 
-from engine.events import Event
+from engine.control.feeder import Feeder
+from engine.events import Event, EventQueue
 from engine.scene.composition import Composition, Track
+from engine.scene.material import Material
 from engine.scene.polyphony import capped
 from engine.scene.schedule import Clip
 from engine.scene.schema import Loop, Once, Random, Scene
+from tests.test_stage import Rig
 
 RATE_HZ = 48_000
 
@@ -157,3 +160,50 @@ def test_streams_made_anew_or_with_an_end_have_other_events(most: int) -> None:
     until = 55 * RATE_HZ
     assert before(composition, until) == before(composition, until)
     assert before(composition, until, 60 * RATE_HZ) == before(composition, until)
+
+
+def test_an_edit_is_not_counted_or_repeats_what_is_queued() -> None:
+    """Fed 8 s ahead of 12 s, then renewed under a cap of 3: queued events stay, of all from 20 s on the cap decides."""
+    queue = EventQueue()
+    feeder = Feeder.of(crowd(12, 32).streams(), queue, RATE_HZ, keep_log=True)
+
+    def feed(begin: int, end: int) -> None:
+        for frame in range(begin * RATE_HZ, end * RATE_HZ, RATE_HZ):
+            feeder.feed(frame)
+            queue.counters[1] = queue.counters[0]
+
+    feed(0, 12)
+    until = feeder.log[-1].start_frame
+    for number, events in crowd(12, 3).streams().items():
+        feeder.renew(number, events, 0)
+    feed(12, 40)
+    free, full = before(crowd(12, 32), 47 * RATE_HZ), before(crowd(12, 3), 47 * RATE_HZ)
+    for number, all_of_it in free.items():
+        expected = [e for e in all_of_it if e.start_frame <= until]
+        expected += [e for e in full[number] if e.start_frame > until]
+        assert [e for e in feeder.log if e.track == number] == expected
+    assert full != free
+
+
+def test_an_edit_leaves_more_at_once_than_its_scene_allows() -> None:
+    """Two tracks of noise play under a cap of 2; with a third that matters more, 12 s later at most 2 sound at once."""
+    sound = np.random.default_rng(1).normal(0.0, 0.1, (20_000, 2)).astype(np.float32)
+    material = Material("noise", "noise", sound, True, -23.0, "")
+
+    def scene_of(count: int) -> Composition:
+        tracks = tuple(
+            Track(i, f"t{i}", i / 10, "never", 0.0, -30.0, -90.0, True, schedule, (Clip(0, 20_000, 1.0),))
+            for i, schedule in enumerate([Random(kind="random", gap=(0.0, 0.2))] * count)
+        )
+        scene = Scene.model_validate({"max_events": 2, "loudness": None})
+        return Composition(scene, 1, RATE_HZ, tracks, (material,), RATE_HZ)
+
+    rig = Rig(scene_of(2))
+    rig.render(0.5)
+    rig.stage.edit(scene_of(3))
+    rig.render(12.0)
+    found = []
+    for _ in range(1000):
+        rig.render(128 / RATE_HZ)
+        found.append(int(rig.stage.meters.read("tracks", "voices")[0]))
+    assert max(found) == 2

@@ -50,7 +50,7 @@ def place_of(part: NDArray[np.float32], whole: NDArray[np.float32]) -> int:
 def test_silence_stays_or_a_part_of_the_sound_goes(
     before: float, after: float, floor_db: float, channels: int
 ) -> None:
-    """Of noise at -6 dB all is kept, with 5 to 7 ms before and 50 to 52 ms after it; a floor over -66 dB lasts 50 ms."""
+    """Of noise at -6 dB all is kept, with 5 to 7 ms before and 50 to 52 ms after; a floor over -66 dB lasts 50 ms."""
     assume(floor_db < -66.0 or max(before, after) > 0.06)
     sound = burst(0.3, channels=channels)
     clip = between(before, sound, after, floor_db)
@@ -118,7 +118,7 @@ def test_at_is_when_a_file_begins_rather_than_its_sound(tmp_path: Path) -> None:
     clip = between(0.7, burst(0.3), 0.5, -np.inf)
     soundfile.write(tmp_path / "late.wav", clip, RATE_HZ, subtype="FLOAT")
     soundfile.write(tmp_path / "air.wav", burst(1.0), RATE_HZ, subtype="FLOAT")
-    text = "tempo_bpm: 60\nwet_level: 0\natmo: {sound: air.wav, level_db: -60}\nduration: 5\nobjects:\n"
+    text = "tempo_bpm: 60\nloudness: off\nwet_level: 0\natmo: {sound: air.wav, level_db: -60}\nduration: 5\nobjects:\n"
     text += "  - {label: a, sound: late.wav, schedule: {at: 3}}\n"
     text += "  - {label: b, sound: late.wav, gain_db: -24, schedule: {kind: loop, beats: 16}}\n"
     text += "  - {label: c, sound: late.wav, gain_db: -24, schedule: {kind: loop}}"

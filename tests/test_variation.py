@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from dsp.loudness import active_loudness
+from dsp.clip_loudness import measure_clip
 from engine.control.bounce import bounce
 from engine.events import Event
 from engine.scene.composition import Composition, compose
@@ -130,7 +130,8 @@ def tone(folder: Path, name: str, seconds: float = 0.5, hz: float = 1000.0, chan
 
 
 def ready(folder: Path, text: str) -> Composition:
-    head = "seed: 4\nreduction_db: 0\nduration: 20\natmo: {sound: still.wav, level_db: -60}\nobjects:\n  - "
+    head = "seed: 4\nloudness: off\nreduction_db: 0\nduration: 20\n"
+    head += "atmo: {sound: still.wav, level_db: -60}\nobjects:\n  - "
     return compose(loads(head + text, folder=folder), rate_hz=RATE_HZ)
 
 
@@ -211,7 +212,7 @@ def test_a_rendered_event_is_another_than_was_drawn(sound: str, panning: float, 
     assert abs(moved) > 0.005
     samples, loudness_lufs = made.materials[event.clip].samples, made.materials[own.number].loudness_lufs
     # A file at another rate is levelled by its own loudness, a sounding by that of the sound.
-    level_db += active_loudness(samples, RATE_HZ) - loudness_lufs
+    level_db += measure_clip(samples, RATE_HZ)[0] - loudness_lufs
     soundfile.write(folder / "at-rate.wav", samples[:, : 1 if track.mono else 2], RATE_HZ, subtype="FLOAT")
     once = f"panning: {panning + moved}, gain_db: {level_db}, sound: at-rate.wav, yield: never, "
     expected = ready(

@@ -117,10 +117,17 @@ class Composition:
         is a rest, of which nothing is heard. With `end_frame` the finite form: nothing starts beyond it, and the
         longest sound starts at 0; without, the endless one. What still sounds at the end is for the renderer to fade.
         """
-        counting = {
-            t.number: t.importance for t in self.tracks if t.clips and not isinstance(t.schedule, Loop)
-        }
-        return capped(self._placed(end_frame), counting, self.scene.max_events)
+        return capped(self._placed(end_frame), self._counting, self.scene.max_events)
+
+    @property
+    def _counting(self) -> dict[int, float]:
+        """The importance of each track, by its number, whose events count among those that sound at once."""
+        return {t.number: t.importance for t in self.tracks if t.clips and not isinstance(t.schedule, Loop)}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there may be more events at once than the scene allows, so that what sounds depends on all tracks."""
+        return len(self._counting) > self.scene.max_events
 
     def _placed(self, end_frame: int | None) -> dict[int, Iterator[Event]]:
         """Return the events of each track as they would be by themselves."""
