@@ -12,6 +12,7 @@ from dsp.memory import pointer
 from dsp.tiles import far_quads, fetch, turned
 from dsp.vectors import WIDTH, load, splat, store
 from dsp.voices import (
+    BALANCE,
     CLIP,
     CUT_AT,
     CUT_FRAMES,
@@ -53,8 +54,8 @@ AHEAD = 32
 
 SAMPLE_BYTES = 4
 FRAME_BYTES = 2 * SAMPLE_BYTES
-SCRATCH = (MOST * (8 + SAMPLE_BYTES) + (SUMS + 1) * ROW * SAMPLE_BYTES) // (8 * (RHO_OUT + 1)) + 1
-"""Rows of float64 that hold an address and a gain of `MOST` lanes, the sums, and a row of silence."""
+SCRATCH = (MOST * (8 + 2 * SAMPLE_BYTES) + (SUMS + 1) * ROW * SAMPLE_BYTES) // (8 * (BALANCE + 1)) + 1
+"""Rows of float64 that hold an address and two gains of `MOST` lanes, the sums, and a row of silence."""
 
 NOTHING = np.float32(0.0)
 UNITY = np.float32(1.0)
@@ -108,9 +109,9 @@ def _add_fading(
             level *= cut_gain(min(now, cut_at - 1) - ints[HELD_AT], ints[HELD_FRAMES])
         if now >= cut_at:
             level *= cut_gain(now - cut_at, ints[CUT_FRAMES])
-        for side in range(2):
-            sample = source[2 * (ints[OFFSET] + at) + side]
-            row[2 * (now - frame) + side] += np.float32(level * sample)
+        left, right = source[2 * (ints[OFFSET] + at)], source[2 * (ints[OFFSET] + at) + 1]
+        row[2 * (now - frame)] += np.float32(level * (1.0 - floats[BALANCE]) * left)
+        row[2 * (now - frame) + 1] += np.float32(level * (1.0 + floats[BALANCE]) * right)
 
 
 @device
@@ -124,8 +125,8 @@ def _find(
     clip_addresses: Ints,
     clip_frames: Ints,
     row_at: int,
-) -> tuple[int, np.float32]:
-    """Return the address and the gain of a lane's frames from `frame` to `until`, left and right in turn.
+) -> tuple[int, np.float32, np.float32]:
+    """Return the address and both gains of a lane's frames from `frame` to `until`, left and right in turn.
 
     With one voice, of steady gain, that is in the clip; else `voice` and those behind it are summed at `row_at`.
     """
@@ -143,10 +144,11 @@ def _find(
         falls = min(start + length - ints[FADE_OUT], ints[CUT_AT], ints[HELD_AT])
         steady = min(max(begin, risen), end)
         fading = min(max(steady, falls), end)
-        level = np.float32(floats[GAIN])
+        left = np.float32(floats[GAIN] * (1.0 - floats[BALANCE]))
+        right = np.float32(floats[GAIN] * (1.0 + floats[BALANCE]))
         if first:
             if ints[NEXT] < 0 and steady == frame and fading == until:
-                return clip_addresses[ints[CLIP]] + FRAME_BYTES * (ints[OFFSET] + frame - start), level
+                return clip_addresses[ints[CLIP]] + FRAME_BYTES * (ints[OFFSET] + frame - start), left, right
             for i in range(2 * (until - frame)):
                 row[i] = NOTHING
         if begin < steady:
@@ -154,27 +156,39 @@ def _find(
         if fading < end:
             _add_fading(row, source, ints, floats, frame, entry_frames, fading, end)
         sums, more = row[2 * (steady - frame) :], source[2 * (ints[OFFSET] + steady - start) :]
-        for i in range(2 * (fading - steady)):
-            sums[i] += level * more[i]
+        if left == right:
+            for i in range(2 * (fading - steady)):
+                sums[i] += left * more[i]
+        else:
+            for i in range(fading - steady):
+                sums[2 * i] += left * more[2 * i]
+                sums[2 * i + 1] += right * more[2 * i + 1]
         first, voice = False, ints[NEXT]
-    return row_at, UNITY
+    return row_at, UNITY, UNITY
 
 
 @device
 def _write(
-    out: Samples, begin: int, end: int, first: Any, count: int, addresses: Ints, gains: Samples
+    out: Samples,
+    begin: int,
+    end: int,
+    first: Any,
+    count: int,
+    addresses: Ints,
+    lefts: Samples,
+    rights: Samples,
 ) -> None:
-    """Write the frames `begin` to `end` of `count` lanes from `first` on, each from its address times its gain.
+    """Write the frames `begin` to `end` of `count` lanes from `first` on, each from its address times its gains.
 
     As in every sum, which begins with +0, a sample of -0 becomes +0.
     """
     frames, tracks = end - begin, out.shape[1] // 2
     if frames < STEP or count < WIDTH:
         for i in range(count):
-            source, gain = carray(pointer(addresses[i]), (frames, 2), np.float32), gains[i]
+            source = carray(pointer(addresses[i]), (frames, 2), np.float32)
             for n in range(frames):
-                out[begin + n, first + i] = NOTHING + source[n, 0] * gain
-                out[begin + n, tracks + first + i] = NOTHING + source[n, 1] * gain
+                out[begin + n, first + i] = NOTHING + source[n, 0] * lefts[i]
+                out[begin + n, tracks + first + i] = NOTHING + source[n, 1] * rights[i]
         return
     for row in range(0, frames, STEP):
         for place in range(0, count, WIDTH):
@@ -185,14 +199,15 @@ def _write(
                 soon, line = soon - count, n + 2 * STEP
             for k in range(soon, min(soon + WIDTH, count)):
                 fetch(addresses[k] + FRAME_BYTES * line - 1)
-            gain, nothing, lane = load(gains, i), splat(NOTHING), first + i
+            gain, other_gain = load(lefts, i), load(rights, i)
+            nothing, lane = splat(NOTHING), first + i
             for m in range(n, n + STEP, 2):
                 left, right, next_left, next_right = turned(far_quads(addresses, i, FRAME_BYTES * m))
                 one, other = out[begin + m], out[begin + m + 1]
                 store(one, lane, nothing + left * gain)
-                store(one, tracks + lane, nothing + right * gain)
+                store(one, tracks + lane, nothing + right * other_gain)
                 store(other, lane, nothing + next_left * gain)
-                store(other, tracks + lane, nothing + next_right * gain)
+                store(other, tracks + lane, nothing + next_right * other_gain)
 
 
 @device
@@ -217,8 +232,9 @@ def sum_lanes(
     tracks = out.shape[1] // 2
     scratch = voice_floats.ctypes.data + 8 * voice_floats.shape[1] * voice_ints.shape[0]
     addresses = carray(pointer(scratch), MOST, np.int64)
-    gains = carray(pointer(scratch + 8 * MOST), MOST, np.float32)
-    silence = scratch + (8 + SAMPLE_BYTES) * MOST
+    lefts = carray(pointer(scratch + 8 * MOST), MOST, np.float32)
+    rights = carray(pointer(scratch + (8 + SAMPLE_BYTES) * MOST), MOST, np.float32)
+    silence = scratch + (8 + 2 * SAMPLE_BYTES) * MOST
     row = carray(pointer(silence), ROW, np.float32)
     for i in range(ROW):
         row[i] = NOTHING
@@ -230,11 +246,11 @@ def sum_lanes(
             count, used, pause = 0, 1, 0
             while first + count < tracks and count < MOST and used <= SUMS and pause < PAUSE:
                 voice = voices[0, first + count]
-                place, gain = silence, NOTHING
+                place, left_gain, right_gain = silence, NOTHING, NOTHING
                 pause += 1
                 if voice >= 0:
                     pause = 0
-                    place, gain = _find(
+                    place, left_gain, right_gain = _find(
                         voice,
                         frame + begin,
                         frame + end,
@@ -247,11 +263,11 @@ def sum_lanes(
                     )
                     used += place == silence + SAMPLE_BYTES * ROW * used
                     fetch(place)
-                addresses[count], gains[count] = place, gain
+                addresses[count], lefts[count], rights[count] = place, left_gain, right_gain
                 count += 1
             if pause == PAUSE:
                 count = (count - PAUSE + LINE - 1) // LINE * LINE
-            _write(out, begin, end, first, count, addresses, gains)
+            _write(out, begin, end, first, count, addresses, lefts, rights)
             first += count
             count = 0
             while first + count < tracks and voices[0, first + count] < 0:

@@ -12,6 +12,7 @@ from dsp.voices import (
     ALL_TRACKS,
     ARRIVAL,
     ARRIVED,
+    BALANCE,
     CLIP,
     CUT,
     CUT_AT,
@@ -31,7 +32,6 @@ from dsp.voices import (
     NO_CUT,
     OFFSET,
     PLAYING,
-    RHO_OUT,
     SOUNDING,
     START,
     TRACK,
@@ -63,7 +63,7 @@ __all__ = [
 class VoiceTable:
     """The events that sound or are still to come, `voices` at most.
 
-    Attributes: `ints` int64 `[voices, 15]` and `floats` float64 `[voices + SCRATCH, 3]`, a row a voice, and behind them
+    Attributes: `ints` int64 `[voices, 15]` and `floats` float64 `[voices + SCRATCH, 4]`, a row a voice, and behind them
     scratch for the sums; `order` int64 `[4, voices]`, lists of rows, so that no row ever moves; `counts` int64 `[7]`,
     the lengths of the first three lists and what else is counted.
     """
@@ -71,7 +71,7 @@ class VoiceTable:
     def __init__(self, voices: int) -> None:
         self._rows = np.arange(voices)
         self.ints = np.zeros((voices, NEXT + 1), np.int64)
-        self.floats = np.zeros((voices + SCRATCH, RHO_OUT + 1))
+        self.floats = np.zeros((voices + SCRATCH, BALANCE + 1))
         self.order = np.zeros((DUE + 1, voices), np.int64)
         self.counts = np.zeros(ARRIVED + 1, np.int64)
         self.clear()

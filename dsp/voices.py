@@ -8,7 +8,7 @@ Floats = NDArray[np.float64]
 
 # Columns of an event, in the queue and in the table of voices alike.
 START, TRACK, CLIP, OFFSET, FRAMES, FADE_IN, FADE_OUT, ENTRY = range(8)
-GAIN, RHO_IN, RHO_OUT = range(3)
+GAIN, RHO_IN, RHO_OUT, BALANCE = range(4)
 
 # In the table only: the frame from which a voice is heard (its start, its entry, or later if the event came late), how
 # many events came before it, the cut that ends it, one that had begun before that cut does, and the row of the voice

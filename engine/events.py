@@ -18,7 +18,7 @@ QUEUES = 8
 """Queues of an engine: each scene that sounds has its own, and while they cross-fade there are several."""
 
 EVENT_INTS = 8
-EVENT_FLOATS = 3
+EVENT_FLOATS = 4
 QUEUE_BYTES = 8 * (2 + QUEUE_CAPACITY * (EVENT_INTS + EVENT_FLOATS))
 
 CUT = -1
@@ -39,7 +39,8 @@ class Event(NamedTuple):
     is an amplitude. A fade of `fade_in_frames` or `fade_out_frames` follows a sine (equal power); `rho` is the
     correlation of the two sides of a cross-fade (0: equal power, 1: equal gain), by which both gains are
     normalised so that the sum keeps its power. Where `entry_frame` is later than the start, the event is silent
-    until then and enters in its middle, as a late one does.
+    until then and enters in its middle, as a late one does. `balance`, -1 to 1, makes the left lane louder by
+    1 - balance and the right one by 1 + balance, amplitudes.
     """
 
     start_frame: int
@@ -53,6 +54,7 @@ class Event(NamedTuple):
     rho_in: float = 0.0
     rho_out: float = 0.0
     entry_frame: int = ANY_FRAME
+    balance: float = 0.0
 
 
 def cut(start_frame: int, track: int, frames: int) -> Event:
@@ -68,7 +70,7 @@ class EventQueue:
     """Single-producer single-consumer ring of events, in any order of their starts.
 
     Attributes: `counters` int64 `[2]` (written, read: ever growing, one writer each), `ints` int64
-    `[QUEUE_CAPACITY, 8]`, `floats` float64 `[QUEUE_CAPACITY, 3]`, columns in the order of `Event` except for the
+    `[QUEUE_CAPACITY, 8]`, `floats` float64 `[QUEUE_CAPACITY, 4]`, columns in the order of `Event` except for the
     entry, which is the last of the ints. `order` is called between an event and the counter that vouches for it, so
     that a reader in another process cannot see them the other way round.
     """
@@ -97,7 +99,8 @@ class EventQueue:
         row = written % QUEUE_CAPACITY
         self.ints[row, :-1] = event[: EVENT_INTS - 1]
         self.ints[row, -1] = event.entry_frame
-        self.floats[row] = event[EVENT_INTS - 1 : -1]
+        self.floats[row, :-1] = event[EVENT_INTS - 1 : -2]
+        self.floats[row, -1] = event.balance
         if self._order is not None:
             self._order()
         self.counters[0] = written + 1

@@ -27,15 +27,16 @@ from engine.events import (
 def event(number: int) -> Event:
     """An event of which every value is another one."""
     *ints, entry = (number * 10 + i for i in range(EVENT_INTS))
-    floats = (number + i / 4 for i in range(EVENT_FLOATS))
-    return Event._make([*ints, *floats, entry])
+    *floats, balance = (number + i / 4 for i in range(EVENT_FLOATS))
+    return Event._make([*ints, *floats, entry, balance])
 
 
 def read(queue: EventQueue) -> Event:
     """Take the oldest event as the players do."""
     row = int(queue.counters[1]) % QUEUE_CAPACITY
     *ints, entry = queue.ints[row].tolist()
-    got = Event._make([*ints, *queue.floats[row].tolist(), entry])
+    *floats, balance = queue.floats[row].tolist()
+    got = Event._make([*ints, *floats, entry, balance])
     queue.counters[1] += 1
     return got
 
@@ -69,7 +70,7 @@ def test_the_counters_overflow_on_a_long_night() -> None:
 
 
 def test_two_sides_over_one_memory_see_different_queues() -> None:
-    """What one side pushes into the shared 360 464 bytes the other reads, and its place comes back."""
+    """What one side pushes into the shared 393 232 bytes the other reads, and its place comes back."""
     memory = np.zeros(QUEUE_BYTES + 64, np.uint8)
     memory[QUEUE_BYTES:] = 77
     writer, reader = EventQueue(memory), EventQueue(memory)
@@ -78,7 +79,7 @@ def test_two_sides_over_one_memory_see_different_queues() -> None:
     assert [read(reader) for _ in range(3)] == [event(0), event(1), event(2)]
     assert writer.free == 3
     assert np.all(memory[QUEUE_BYTES:] == 77)
-    assert QUEUE_BYTES == 360_464
+    assert QUEUE_BYTES == 393_232
 
 
 def test_a_reader_elsewhere_sees_the_counter_before_the_event() -> None:

@@ -13,6 +13,7 @@ from dsp.lane_sums import CHUNK, LINE, MOST, PAUSE, SUMS, cut_gain, fade_gain
 from dsp.playback import ARRIVAL, PLAYING, START, TRACK, WAITING
 from dsp.voices import (
     ARRIVED,
+    BALANCE,
     CLIP,
     CUT_AT,
     CUT_FRAMES,
@@ -87,6 +88,7 @@ def add_slowly(
     lanes = [lane, out.shape[1] // 2 + lane]
     start, length, heard, cut_at = ints[START], ints[FRAMES], ints[HEARD], ints[CUT_AT]
     end = min(start + length, cut_at + ints[CUT_FRAMES], frame + len(out))
+    sides = np.array([1.0 - floats[BALANCE], 1.0 + floats[BALANCE]])
     for now in range(max(heard, frame), end):
         at = now - start
         steady = True
@@ -107,9 +109,14 @@ def add_slowly(
             steady = False
         sample = clip[ints[OFFSET] + at]
         if steady:
-            out[now - frame, lanes] += np.float32(level) * sample
+            out[now - frame, lanes] += (level * sides).astype(np.float32) * sample
         else:
-            out[now - frame, lanes] += (level * sample.astype(np.float64)).astype(np.float32)
+            out[now - frame, lanes] += (level * sides * sample.astype(np.float64)).astype(np.float32)
+
+
+def balance_of(rng: np.random.Generator) -> float:
+    """None for half of the voices."""
+    return float(rng.choice([0.0, rng.uniform(-1.0, 1.0)]))
 
 
 def voices_of(rng: np.random.Generator, tracks: int, end: int) -> list[Event]:
@@ -121,18 +128,16 @@ def voices_of(rng: np.random.Generator, tracks: int, end: int) -> list[Event]:
             offset = int(rng.integers(0, 50))
             gain = float(rng.choice([1.0, 0.0, -0.7, rng.uniform(0.0, 2.0)]))
             entry = int(rng.choice([start, start, int(rng.integers(0, end))]))
-            events.append(
-                Event(start, track, track % 2, offset, LONG - offset, 0, 0, gain, entry_frame=entry)
-            )
+            held = Event(start, track, track % 2, offset, LONG - offset, 0, 0, gain, entry_frame=entry)
+            events.append(held._replace(balance=balance_of(rng)))
     for _ in range(rng.integers(0, 25)):
         start, track, clip = int(rng.integers(-50, end)), int(rng.integers(tracks)), int(rng.integers(5))
         frames = int(rng.integers(1, len(CLIPS[clip]) + 1))
         offset = int(rng.integers(0, len(CLIPS[clip]) - frames + 1))
         fade_in, fade_out = (rng.integers(0, frames + 3, 2) * rng.integers(0, 2, 2)).tolist()
         gain, rho_in, rho_out = rng.uniform(-1.0, 1.0, 3).tolist()
-        events.append(
-            Event(start, track, clip, offset, frames, fade_in, fade_out, gain, abs(rho_in), abs(rho_out))
-        )
+        event = Event(start, track, clip, offset, frames, fade_in, fade_out, gain, abs(rho_in), abs(rho_out))
+        events.append(event._replace(balance=balance_of(rng)))
     for _ in range(rng.integers(0, 5)):
         events.append(
             cut(int(rng.integers(0, end)), int(rng.integers(-1, tracks)), int(rng.integers(1, 200)))

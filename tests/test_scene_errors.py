@@ -109,7 +109,36 @@ BAD_SCENES = [
     ),
     ("objects:\n  - label: car\n    sound: ''", 3, "objects[0].sound", "sound is blank"),
     ("objects:\n  - label: car\n    sound: car.exe", 3, "objects[0].sound", "wav, flac, ogg, mp3"),
-    ("objects:\n  - label: car\n    sound: [a.wav]", 3, "objects[0].sound", "sound is a list"),
+    ("objects:\n  - label: car\n    sound: {a: 1}", 3, "objects[0].sound", "sound is a mapping"),
+    ("objects:\n  - label: car\n    sound: []", 3, "objects[0].sound", "sound has 0 values"),
+    ("objects:\n  - label: car\n    sound: [a.wav,\n      3]", 4, "objects[0].sound[1]", "sound[1] is 3"),
+    (
+        "objects:\n  - label: car\n    sound: [a.wav,\n      b.exe]",
+        4,
+        "objects[0].sound[1]",
+        "wav, flac, ogg, mp3",
+    ),
+    (
+        "objects:\n  - label: car\n    sound: [a.wav,\n      input:1]",
+        4,
+        "objects[0].sound[1]",
+        "stands alone",
+    ),
+    (
+        "objects:\n  - label: car\n    schedule: {kind: loop}\n    sound: [a.wav, b.wav]",
+        4,
+        "objects[0].sound",
+        "a list goes with kind once and random",
+    ),
+    ("objects: [a, b]\nsound: [a.wav,\n  [b.wav]]", 3, "sound[1]", "one sound for each label"),
+    ("objects:\n  - label: car\n    vary: 1.5", 3, "objects[0].vary", "0 to 1"),
+    (
+        "objects:\n  - label: car\n    schedule: {kind: loop}\n    vary: 0.5",
+        4,
+        "objects[0].vary",
+        "goes with once and random",
+    ),
+    ("max_events: 0", 1, "max_events", "1 to 512"),
     ("objects:\n  - label: car\n    sound: 'synth: car'", 3, "objects[0].sound", "synth:NAME"),
     *(
         (

@@ -10,7 +10,8 @@ from engine.events import Event, EventQueue
 from engine.nodes.players import TRACK_NUMBERS
 from engine.scene.beats import RELEASE_MS, Grid, period_frames, repetitions
 from engine.scene.composition import Composition, Track
-from engine.scene.schedule import one_shot
+from engine.scene.schedule import one_shot, own_rate
+from engine.scene.schema import Loop
 
 CUT_FADE_MS = 20.0
 """How fast a track that is taken away, or all of them at a pause, fade out."""
@@ -105,7 +106,8 @@ class PlayingDeck:
             raise InputError(Problem(f"{found.name} is a live input", "a track with sounds of its own"))
         turn = self._turns.get(found.name, 0)
         self._turns[found.name] = turn + 1
-        clip = found.clips[turn % len(found.clips)]
+        clips = own_rate(found.clips)
+        clip = clips[turn % len(clips)]
         event = one_shot(at_frame, self.deck.track_numbers[place], clip, self.composition.rate_hz)
         event = event._replace(clip=self.clip_numbers[clip.number])
         self.feeder.trigger(event)
@@ -136,6 +138,17 @@ class PlayingDeck:
             )
             for track, number in tracks
         }
+
+    def recount(self, before: Composition) -> None:
+        """After an edit of the scene `before`: have the cap on events count all tracks that are there now.
+
+        What is queued, up to 8 s, goes on, so for that long there may be more events than are allowed.
+        """
+        if before.crowded or self.composition.crowded:
+            pairs = zip(self.composition.tracks, self.deck.track_numbers, strict=True)
+            stays = [(t, n) for t, n in pairs if n not in self.resting and not isinstance(t.schedule, Loop)]
+            for number, events in self.streams(stays).items():
+                self.feeder.renew(number, events, self.offset_frame)
 
     def follow(self, clock: Clock, soon_frame: int) -> bool:
         """Bring loops with beats to those of `clock`, where they are off, without a change before `soon_frame`.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from engine.control.deck import PlayingDeck
 from engine.control.patch import Deck
 from engine.scene.composition import Composition, Track
+from engine.scene.schedule import OWN
 
 
 @dataclass(slots=True)
@@ -51,7 +52,11 @@ def _identities(composition: Composition, clip_numbers: tuple[int, ...]) -> list
             t.mono,
             t.tempo_bpm and (t.tempo_bpm, composition.scene.clock),
             composition.seed,
-            tuple((clip_numbers[c.number], *c[1:]) for c in t.clips),
+            t.vary,
+            tuple(
+                (clip_numbers[c.number], *c[1:4], clip_numbers[c.base] if c.base != OWN else OWN)
+                for c in t.clips
+            ),
         )
         for t in composition.tracks
     ]

@@ -3,6 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import dropwhile
 
 from engine.errors import InputError
 from engine.events import ALL_TRACKS, ANY_FRAME, CUT, QUEUE_CAPACITY, Event, EventQueue, cut
@@ -27,7 +28,7 @@ class _Track:
         self.number = number
         self._events = events
         self._offset_frame = offset_frame
-        self._entry_frame = entry_frame
+        self.entry_frame = entry_frame
         self.next = self._draw()
 
     def take(self) -> Event | None:
@@ -37,15 +38,15 @@ class _Track:
 
     def _draw(self) -> Event | None:
         offset = self._offset_frame
-        over_frame = self._entry_frame - offset
+        over_frame = self.entry_frame - offset
         for event in self._events:
             if event.start_frame + event.frames <= over_frame:
                 continue
             entry = event.entry_frame if event.entry_frame == ANY_FRAME else event.entry_frame + offset
             start = event.start_frame + offset
-            if start < self._entry_frame:
-                entry = max(entry, self._entry_frame)
-            return Event(start, self.number, *event[2:-1], entry)
+            if start < self.entry_frame:
+                entry = max(entry, self.entry_frame)
+            return Event(start, self.number, *event[2:-2], entry, event.balance)
         return None
 
 
@@ -101,6 +102,18 @@ class Feeder:
         if track.next is not None:
             self._tracks[number] = track
             heapq.heappush(self._heap, (track.next.start_frame, number))
+
+    def renew(self, number: int, events: Iterator[Event], offset_frame: int) -> None:
+        """Go on with `events` for a track, which start when those do that it was fed; what is queued stays.
+
+        Nothing is where the track has nothing to come.
+        """
+        before = self._tracks.get(number)
+        if before is None or before.next is None:
+            return
+        from_frame = before.next.start_frame - offset_frame
+        rest = dropwhile(lambda event: event.start_frame < from_frame, events)
+        self.add(number, rest, offset_frame, before.entry_frame)
 
     def drop(self, number: int, at_frame: int, fade_frames: int) -> None:
         """Fade track `number` out from `at_frame` on, over `fade_frames`, and feed it no more."""
@@ -162,7 +175,7 @@ class Feeder:
         """Move the next event of the track that is first on the heap."""
         track = self._tracks[number]
         event = track.take()
-        if event is not None:
+        if event is not None and event.frames > 0:
             self._send(event, event.start_frame + event.frames)
             if self._keep_log:
                 self.log.append(event)

@@ -392,6 +392,7 @@ class Stage:
 
     def _finish_edit(self, edit: Edit) -> None:
         self._edit = None
+        edit.deck.recount(edit.before.composition)
         self._start_tracks(edit.deck, edit.fresh)
         self._next()
 

@@ -16,7 +16,7 @@ from engine.spec import RATES_HZ
 
 Frame = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[int, Field(ge=-(2**62), le=2**62)]
-EventFields = tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, float, float, float, Number]
+EventFields = tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, float, float, float, Number, float]
 """Those of an `engine.events.Event`."""
 
 MOST_BYTES = 2**28

@@ -17,12 +17,14 @@ from engine.impulse import ImpulseResponse
 from engine.scene.energy import Reduction, reduce, together
 from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
+from engine.scene.polyphony import capped
 from engine.scene.prediction import predicted_lufs
-from engine.scene.schedule import Clip, crossfade_frames, track_events, track_generator
+from engine.scene.schedule import Clip, crossfade_frames, own_rate, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
 from engine.scene.sends import Answer, has_answer, room_answer, track_send_db
 from engine.scene.shelf import Shelf, SoundKey
 from engine.scene.sounds import Found, input_channels
+from engine.scene.variation import Variation
 
 REFERENCE_LUFS = -23.0
 """The loudness every event is brought to, and a live input is expected at; the track's level is set from there."""
@@ -43,7 +45,7 @@ class Track:
 
     `level_db` is what the scene asks for less the `reduction`, if there is one. A live input has `input_channels` (from
     0; one, or left and right) and neither clips nor events. `tempo_bpm` is the scene's for a loop with beats, None for
-    all others.
+    all others. By `vary`, 0 to 1, its events differ from each other.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Track:
     input_channels: tuple[int, ...] = ()
     tempo_bpm: float | None = None
     reduction: Reduction | None = None
+    vary: float = 0.0
 
     @property
     def beats(self) -> float | None:
@@ -104,15 +107,30 @@ class Composition:
             raise SoundError(Problem("is a sound of this scene", "must be another file", file=str(output)))
 
     def timeline(self, end_frame: int | None = None) -> Iterator[Event]:
-        """Yield every event in the order of its start: all `streams` in one."""
-        return heapq.merge(*self.streams(end_frame).values(), key=_start)
+        """Yield every event in the order of its start: all `streams` in one, without their rests."""
+        return (e for e in heapq.merge(*self.streams(end_frame).values(), key=_start) if e.frames > 0)
 
     def streams(self, end_frame: int | None = None) -> dict[int, Iterator[Event]]:
         """Return the events of each track, by its number, in the order of their starts.
 
-        With `end_frame` the finite form: nothing starts beyond it, and the longest sound starts at 0; without, the
-        endless one. What still sounds at the end is for the renderer to fade.
+        Of those that are heard once or again and again, the scene's `max_events` at once at most: one without frames
+        is a rest, of which nothing is heard. With `end_frame` the finite form: nothing starts beyond it, and the
+        longest sound starts at 0; without, the endless one. What still sounds at the end is for the renderer to fade.
         """
+        return capped(self._placed(end_frame), self._counting, self.scene.max_events)
+
+    @property
+    def _counting(self) -> dict[int, float]:
+        """The importance of each track, by its number, whose events count among those that sound at once."""
+        return {t.number: t.importance for t in self.tracks if t.clips and not isinstance(t.schedule, Loop)}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there may be more events at once than the scene allows, so that what sounds depends on all tracks."""
+        return len(self._counting) > self.scene.max_events
+
+    def _placed(self, end_frame: int | None) -> dict[int, Iterator[Event]]:
+        """Return the events of each track as they would be by themselves."""
         if end_frame is None:
             window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
             return {track.number: self._events(track, window) for track in self.tracks}
@@ -120,7 +138,7 @@ class Composition:
         return {
             t.number: takewhile(
                 lambda e: e.start_frame < end_frame,
-                self._events(t, t.clips[0].frames if t is anchor else end_frame),
+                self._events(t, 0 if t is anchor else end_frame),
             )
             for t in self.tracks
         }
@@ -137,11 +155,12 @@ class Composition:
             window_frames,
             self.rate_hz,
             track.tempo_bpm,
+            Variation(track.vary, track.panning, track.mono),
         )
 
     def _anchor(self) -> Track | None:
         free = [t for t in self.tracks if isinstance(t.schedule, Once) and t.schedule.at is None]
-        return max(free, key=lambda t: t.clips[0].frames, default=None)
+        return max(free, key=_longest_frames, default=None)
 
 
 def _start(event: Event) -> int:
@@ -207,7 +226,11 @@ def made_ready(scene: Scene | Composition, before: Composition) -> Composition:
 def _extent(track: Track, rate_hz: int) -> int:
     """Return the length of the track's longest sound, from 0 or from the start it is given."""
     at = track.schedule.at if isinstance(track.schedule, Once) else None
-    return max(clip.frames for clip in track.clips) + seconds_to_frames(at or 0.0, rate_hz)
+    return _longest_frames(track) + seconds_to_frames(at or 0.0, rate_hz)
+
+
+def _longest_frames(track: Track) -> int:
+    return max(clip.frames for clip in own_rate(track.clips))
 
 
 def _schedule(item: Atmo | SceneObject) -> Once | Loop | Random:
@@ -231,10 +254,9 @@ def _track(
 ) -> Track:
     schedule = _schedule(item)
     tempo_bpm = scene.tempo_bpm if isinstance(schedule, Loop) and schedule.beats is not None else None
-    clips = tuple(
-        _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz, field) for key in keys
-    )
-    channels = input_channels(item.sound)
+    vary = item.variation if isinstance(item, SceneObject) else 0.0
+    clips = tuple(clip for key in keys for clip in _clips(shelf, key, schedule, (vary, len(keys)), field))
+    channels = input_channels(item.sound) if isinstance(item.sound, str) else ()
     mono = len(channels) == 1 if channels else all(shelf[key].mono for key in keys)
     sound = mono, schedule, clips, channels
     send_db = track_send_db(item, map(shelf.reverberation, keys), answer)
@@ -244,13 +266,23 @@ def _track(
     level_db = importance_to_level_db(item.importance, scene.levels_db) + item.gain_db
     level_db -= reduction.reduction_db if reduction is not None else 0.0
     heard = item.importance, item.yields, item.panning, level_db, send_db
-    return Track(number, name, *heard, *sound, tempo_bpm, reduction)
+    return Track(number, name, *heard, *sound, tempo_bpm, reduction, vary)
 
 
 def _reduction(materials: Sequence[Material], importance: float, most_db: float) -> Reduction | None:
     """Return what is taken off a track that plays `materials`; None where nothing is known of its sound."""
     energies = [m.energy for m in materials if m.energy is not None]
     return reduce(together(energies), importance, most_db) if energies else None
+
+
+def _clips(
+    shelf: Shelf, key: SoundKey, schedule: Once | Loop | Random, rated: tuple[float, int], field: str
+) -> Iterator[Clip]:
+    """Yield the clip of a sound, and those of it at other rates where it comes again and again."""
+    own = _clip(shelf.number(key), shelf[key], isinstance(schedule, Loop), shelf.rate_hz, field)
+    yield own
+    for other in shelf.at_rates(key, *rated) if isinstance(schedule, Random) else ():
+        yield Clip(shelf.number(other), len(shelf[other].samples), own.gain, base=own.number)
 
 
 def _clip(number: int, material: Material, loops: bool, rate_hz: int, field: str) -> Clip:

@@ -19,6 +19,7 @@ from engine.scene.schema import (
     MAX_LABEL,
     MAX_OBJECTS,
     MAX_SECONDS,
+    MAX_SOUNDS,
     MAX_TITLE,
     PARALLEL_LISTS,
     Atmo,
@@ -64,6 +65,8 @@ _ALLOWED = {
     "beats": "0.25 to 1024 quarter notes",
     "clock": "internal or midi",
     "send_db": "-60 to 0 dB",
+    "max_events": "a whole number, 1 to 512",
+    "vary": "0 to 1",
     "yield": "never, normal or always",
     "schedule": "a mapping such as {kind: random, gap: [3, 12]}, where kind is once, loop or random",
     "room_detected": "true or false",
@@ -193,6 +196,8 @@ def _data_path(error: Any) -> FieldPath:
         return place[:1]
     if error["type"] == "rule" and error["ctx"]["at"]:
         return (*place, *error["ctx"]["at"])
+    if place[2:3] == ("sound",):
+        return place[:3] + place[4:]
     if place[2:3] == ("schedule",):
         place = place[:3] + place[4:]
         if error["type"].startswith("union_tag") and isinstance(error["input"], dict):
@@ -221,14 +226,31 @@ def _sound_faults(
         if not isinstance(part, dict):
             continue
         label, sound = part.get("label"), part.get("sound")
+        if isinstance(sound, list) and place != ("atmo",):
+            for index, one in enumerate(sound):
+                path = _written((*place, "sound", index), form.origins)
+                if isinstance(one, str) and path not in faulty:
+                    yield from _missing(path, str(label), one, folder, library, lookup)
+            continue
         named = isinstance(sound, str)
         path = _written((*place, "sound" if named else "label"), form.origins)
         if path in faulty or not (named or (isinstance(label, str) and sound is None and place != ("atmo",))):
             continue
-        try:
-            sounds.track_sound(str(label), sound, folder, library, lookup=lookup)
-        except SoundError as error:
-            yield from (_Fault(path, problem.what, problem.allowed) for problem in error.problems)
+        yield from _missing(path, str(label), sound, folder, library, lookup)
+
+
+def _missing(
+    path: FieldPath,
+    label: str,
+    sound: str | None,
+    folder: Path,
+    library: Sequence[Path],
+    lookup: sounds.Lookup,
+) -> Iterator[_Fault]:
+    try:
+        sounds.track_sound(label, sound, folder, library, lookup=lookup)
+    except SoundError as error:
+        yield from (_Fault(path, problem.what, problem.allowed) for problem in error.problems)
 
 
 def _words(error: Any) -> tuple[str, str]:
@@ -245,6 +267,8 @@ def _words(error: Any) -> tuple[str, str]:
         return "gap does not have two values", f"must be {_allowed(key)}"
     if kind == "missing":
         return f"{name} is missing", f"must be {_allowed(key)}"
+    if kind in ("too_long", "too_short") and path[-1] == "sound":
+        return f"sound has {len(value)} values", f"1 to {MAX_SOUNDS} sounds"
     if kind == "too_long":
         allowed = f"at most {MAX_OBJECTS}" if key == "objects" else f"must be {_allowed(key)}"
         return f"{name} has {len(value)} values", allowed

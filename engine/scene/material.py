@@ -16,6 +16,8 @@ from engine.scene.energy import ENERGY_VERSION, Energy, energy_of
 from engine.scene.feature_store import FeatureStore, content_hash
 from engine.scene.kept_sounds import kept
 from engine.scene.sounds import FileSound, SynthSound
+from engine.scene.trim import TRIM_VERSION, trimmed
+from engine.scene.variation import percent
 
 SYNTH_RATE_HZ = 22_050
 """For a stream below this rate a procedural sound is made at twice it, and resampled."""
@@ -32,7 +34,8 @@ Progress = Callable[[str, int, int], None]
 class Material:
     """One clip: float32 `[frames, 2]`, the loudness of its active part in LUFS, its energy, and where it came from.
 
-    `name` is the sound as the scene has it; `source` adds `#2` and so on for further soundings of it.
+    `name` is the sound as the scene has it; `source` adds `#2` and so on for further soundings of it, and
+    `@+1.5%` for one at another rate.
     A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently. `origin` is
     all that it was made from: materials of equal origin are the same. `powers` are K-weighted, one for every 100 ms.
     """
@@ -50,26 +53,30 @@ class Material:
 
 
 def origin_of(
-    sound: SynthSound | FileSound, source: str, rate_hz: int, seed: int
+    sound: SynthSound | FileSound, source: str, rate_hz: int, seed: int, whole: bool = False
 ) -> tuple[object, ...] | None:
     """Return what a material would be made from; None for a file that cannot be looked at."""
     if isinstance(sound, SynthSound):
-        return sound.name, source, rate_hz, seed
+        return sound.name, source, rate_hz, seed, whole
     try:
         status = sound.path.stat()
     except OSError:
         return None
-    return sound.path, source, rate_hz, status.st_mtime_ns, status.st_size
+    return sound.path, source, rate_hz, status.st_mtime_ns, status.st_size, whole
 
 
-def from_file(sound: FileSound, source: str, rate_hz: int) -> Material:
-    """Decode a file; raises SoundError if it cannot be used or is silent."""
-    made = _finish(decode(sound.path, rate_hz), source, source, rate_hz, _file_credit(sound.path))
+def from_file(sound: FileSound, source: str, rate_hz: int, whole: bool = False) -> Material:
+    """Decode a file, and trim it unless it is to be `whole`; raises SoundError if it cannot be used or is silent."""
+    samples = decode(sound.path, rate_hz)
+    samples = samples if whole else trimmed(samples, rate_hz)
+    made = _finish(samples, source, source, rate_hz, _file_credit(sound.path))
     return replace(made, path=sound.path, energy=_energy_of_file(sound.path, made, rate_hz))
 
 
-def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Material:
+def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int, whole: bool = False) -> Material:
     """Synthesise the sound at its natural length; a `source` of another name is another sounding of it.
+
+    It is trimmed unless it is to be `whole`.
 
     What was made before is read from the user's cache folder.
     """
@@ -80,9 +87,10 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
     def make() -> NDArray[np.float32]:
         from dsp.synth import synthesise
 
-        return resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
+        made = resample(synthesise(sound.name, rate_hz=made_at_hz, seed=sub_seed), made_at_hz, rate_hz)
+        return made if whole else trimmed(made, rate_hz)
 
-    made_from = sound.name, sub_seed, made_at_hz, rate_hz
+    made_from = sound.name, sub_seed, made_at_hz, rate_hz, "whole" if whole else f"trim {TRIM_VERSION}"
     made = _finish(kept(make, *made_from), f"synth:{sound.name}", source, rate_hz, SYNTH_CREDIT)
 
     def measure() -> NDArray[np.float32]:
@@ -91,6 +99,26 @@ def from_synth(sound: SynthSound, source: str, rate_hz: int, seed: int) -> Mater
     frames = len(made.samples)
     energy = kept(measure, *made_from, f"energy {ENERGY_VERSION} of {frames} frames")
     return replace(made, energy=Energy.from_array(energy))
+
+
+def at_rate(material: Material, rate: float, rate_hz: int) -> Material:
+    """Return a sounding that is played `rate` times as fast, and as much higher: as loud, and with the same energy.
+
+    That of a procedural sound is kept in the user's cache folder.
+    """
+    samples = material.samples[:, :1] if material.mono else material.samples
+
+    def make() -> NDArray[np.float32]:
+        return resample(np.ascontiguousarray(samples), rate_hz * rate, rate_hz)
+
+    procedural = material.path is None and material.origin is not None
+    made = kept(make, f"{material.origin} trim {TRIM_VERSION} at {rate!r}") if procedural else make()
+    return replace(
+        material,
+        source=f"{material.source}@{percent(rate)}",
+        samples=np.repeat(made, 2, axis=1) if material.mono else made,
+        origin=None if material.origin is None else (*material.origin, rate),
+    )
 
 
 def _finish(samples: NDArray[np.float32], name: str, source: str, rate_hz: int, credit: str) -> Material:

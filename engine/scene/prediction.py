@@ -69,6 +69,8 @@ def _powers(
     end = 0.0
     count = 0
     for event in islice(takewhile(lambda e: e.start_frame < steps * per_step, events), MOST_EVENTS):
+        if event.frames == 0:
+            continue
         material = materials[event.clip]
         first, length = round(event.start_frame / per_step), max(1, round(event.frames / per_step))
         heard = _heard(material, event, rate_hz, length)[: max(0, steps - first)]

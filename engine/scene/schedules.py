@@ -42,12 +42,15 @@ class Loop(Part):
 
 
 class Random(Part):
-    """The sound comes again and again, with a random silence between."""
+    """The sound comes again and again, with a random silence between: a renewal process without memory."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["kind", "gap"]})
 
     kind: Literal["random"] = "random"
-    gap: Gap = Field(description="Silence between two events in seconds: [minimum, maximum].")
+    gap: Gap = Field(
+        description="Silence between two events in seconds: [a, b]. It is a at least, (a + b) / 2 on average with an "
+        "exponential spread, and a + 4 (b - a) at most."
+    )
 
 
 def _kind(schedule: Any) -> str | None:

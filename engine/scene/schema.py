@@ -1,23 +1,25 @@
 """The scene as data: frozen models with every range, unit and default, and the JSON Schema made from them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    Discriminator,
     Field,
     PrivateAttr,
+    Tag,
     WithJsonSchema,
     model_validator,
 )
 
 import presets
+from engine.scene.flat_form import PARALLEL_LISTS, LongForm, long_form
 from engine.scene.level_range import LevelRange
 from engine.scene.loudness import DEFAULT_LUFS, LoudnessTarget
-from engine.scene.reader import CONTROL, FieldPath, shorten
+from engine.scene.reader import CONTROL, shorten
 from engine.scene.rooms import load_room, near_rooms
 from engine.scene.schedules import MAX_SECONDS, Loop, Once, Random, Schedule
 from engine.scene.sounds import input_channels, reference_fault
@@ -27,6 +29,7 @@ __all__ = [
     "MAX_LABEL",
     "MAX_OBJECTS",
     "MAX_SECONDS",
+    "MAX_SOUNDS",
     "MAX_TITLE",
     "PARALLEL_LISTS",
     "Atmo",
@@ -49,9 +52,8 @@ __all__ = [
 
 MAX_OBJECTS = 512
 MAX_LABEL = 64
+MAX_SOUNDS = 64
 MAX_TITLE = 120
-PARALLEL_LISTS = ("importance", "panning", "sound")
-"""The keys beside `objects` that make the flat form, one entry for each label."""
 
 _PRINTABLE = rf"^[^\s{CONTROL}]([^{CONTROL}]*[^\s{CONTROL}])?$"
 
@@ -97,6 +99,16 @@ def _is_input(sound: object) -> bool:
     return isinstance(sound, str) and reference_fault(sound) is None and bool(input_channels(sound))
 
 
+def _how_many(sound: object) -> str:
+    return "several" if isinstance(sound, (list, tuple)) else "one"
+
+
+Sounds = Annotated[tuple[Reference, ...], Field(strict=False, min_length=1, max_length=MAX_SOUNDS)]
+Sound = Annotated[
+    Annotated[Reference, Tag("one")] | Annotated[Sounds, Tag("several")], Discriminator(_how_many)
+]
+
+
 class SceneObject(Part):
     """One thing in the scene that sounds."""
 
@@ -114,15 +126,25 @@ class SceneObject(Part):
     yields: Yielding = Field(
         "normal", alias="yield", description="Gives way to the more important (normal), to nobody, or to all."
     )
-    sound: Reference | None = Field(
+    sound: Sound | None = Field(
         None,
         description="synth:NAME, a relative path, or a live input: input:3 (mono), input:1-2 (stereo), expected at "
-        "-23 LUFS, which gain_db corrects; left out, the library's or else the procedural sound of "
-        "that label, or the nearest there is.",
+        "-23 LUFS, which gain_db corrects; left out, the library's or else the procedural sound of that label, or the "
+        "nearest there is. Of a list, for kind once and random, each is heard before any comes again.",
     )
     schedule: Schedule = Field(
         default_factory=Once, description="When it sounds; left out, once. A live input is always on: loop."
     )
+    vary: Unit | None = Field(
+        None,
+        description="How much events differ, 0 to 1: level by up to 1.5 dB, panning by 0.1 and, for kind random, rate "
+        "by 3 %, both ways. Left out, 1 for kind random and 0 for once; a loop does not vary.",
+    )
+
+    @property
+    def variation(self) -> float:
+        """How much its events differ, 0 to 1."""
+        return float(isinstance(self.schedule, Random)) if self.vary is None else self.vary
 
     @model_validator(mode="before")
     @classmethod
@@ -141,6 +163,19 @@ class SceneObject(Part):
         if _is_input(self.sound) and isinstance(self.schedule, Loop) and self.schedule.beats is not None:
             what = f"{self.sound} is a live input, which does not begin again"
             raise rule(what, "leave `beats` out", ("schedule", "beats"))
+        if isinstance(self.schedule, Loop) and self.vary:
+            raise rule(
+                f"vary is {self.vary:g} and the schedule is loop", "vary goes with once and random", ("vary",)
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sounds_take_turns(self) -> Self:
+        if isinstance(self.sound, tuple) and isinstance(self.schedule, Loop):
+            raise rule("a loop has a list of sounds", "a list goes with kind once and random", ("sound",))
+        for index, sound in enumerate(self.sound if isinstance(self.sound, tuple) else ()):
+            if _is_input(sound):
+                raise rule(f"{sound} is a live input", "it stands alone, not in a list", ("sound", index))
         return self
 
 
@@ -224,6 +259,11 @@ class Scene(Part):
     loudness: LoudnessTarget = Field(
         DEFAULT_LUFS, description="Loudness the whole is brought to, LUFS; off leaves it as it is."
     )
+    max_events: Annotated[int, Field(ge=1, le=512)] = Field(
+        32,
+        description="How many events of kind once and random sound at once; where it would be more, the less important "
+        "are left out.",
+    )
     tempo_bpm: Tempo | None = Field(
         None, description="Quarter notes a minute, for loops with `beats`; left out, there is no tempo."
     )
@@ -295,7 +335,8 @@ class Scene(Part):
     def input_channels(self) -> int:
         """How many channels of the device's input it listens to; 0 without live inputs."""
         sounds = (self.atmo.sound, *(item.sound for item in self.objects))
-        return max((1 + channel for sound in sounds for channel in input_channels(sound)), default=0)
+        single = (sound for sound in sounds if isinstance(sound, str))
+        return max((1 + channel for sound in single for channel in input_channels(sound)), default=0)
 
     @property
     def room(self) -> Room:
@@ -348,66 +389,17 @@ def track_names(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-@dataclass(slots=True)
-class LongForm:
-    """Scene data in the long form, and the way back to what was written.
-
-    `origins` maps the path of a long form value to the path it was written at, where these differ; `faults`
-    holds (written path, what is wrong, what is allowed).
-    """
-
-    data: dict[str, Any]
-    origins: dict[FieldPath, FieldPath] = field(default_factory=dict)
-    faults: list[tuple[FieldPath, str, str]] = field(default_factory=list)
-
-
-def long_form(data: dict[str, Any]) -> LongForm:
-    """Turn `objects: [car], importance: [0.9]` into `objects: [{label: car, importance: 0.9}]`.
-
-    Data is in the flat form if it has a parallel list, or objects of which one is text and none a mapping.
-    Raises nothing.
-    """
-    form = LongForm(data)
-    lists = {name: data[name] for name in PARALLEL_LISTS if name in data}
-    labels = data.get("objects")
-    mixed = isinstance(labels, list) and any(isinstance(label, dict) for label in labels)
-    flat = isinstance(labels, list) and any(isinstance(label, str) for label in labels) and not mixed
-    if not (lists or flat):
-        return form
-    form.data = {name: value for name, value in data.items() if name not in lists}
-    if not isinstance(labels, list) or mixed:
-        allowed = "write it inside each object" if mixed else "it goes with `objects`, a list of labels"
-        form.faults += [((name,), f"{name} stands beside the objects", allowed) for name in lists]
-        return form
-    objects: list[dict[str, Any]] = [{"label": label} for label in labels]
-    form.origins = {("objects", index, "label"): ("objects", index) for index in range(len(labels))}
-    for name, values in lists.items():
-        if not isinstance(values, list):
-            form.faults.append(
-                ((name,), f"{name} is not a list", f"one value for each of {len(labels)} objects")
-            )
-            continue
-        if len(values) != len(labels):
-            what = f"{name} has {len(values)} and objects {len(labels)} entries"
-            form.faults.append(((name,), what, "one value for each object"))
-        for index, (entry, value) in enumerate(zip(objects, values, strict=False)):
-            entry[name] = value
-            form.origins["objects", index, name] = (name, index)
-    form.data["objects"] = objects
-    return form
-
-
 def scene_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a scene file, with objects as mappings or as parallel lists."""
     schema = Scene.model_json_schema()
     fields = schema["$defs"]["SceneObject"]["properties"]
-    long_form = schema["properties"]["objects"]
+    written = schema["properties"]["objects"]
     labels = {"type": "array", "maxItems": MAX_OBJECTS, "items": fields["label"]}
     schema["properties"]["objects"] = {
-        "description": long_form["description"],
+        "description": written["description"],
         "default": [],
         "anyOf": [
-            {"type": "array", "maxItems": MAX_OBJECTS, "items": long_form["items"]},
+            {"type": "array", "maxItems": MAX_OBJECTS, "items": written["items"]},
             labels | {"description": "Flat form: labels, with parallel lists beside them."},
         ],
     }

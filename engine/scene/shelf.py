@@ -7,23 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from dsp.units import seconds_to_frames
 from engine.errors import Problem, SoundError
 from engine.scene.kept_sounds import tidy
-from engine.scene.material import Material, Progress, from_file, from_synth, origin_of
+from engine.scene.material import Material, Progress, at_rate, from_file, from_synth, origin_of
 from engine.scene.reader import shorten
 from engine.scene.reverberation import Reverberation, reverberation_or_none
 from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
 from engine.scene.sounds import FileSound, Found, InputSound, Lookup, SynthSound, track_sound
+from engine.scene.variation import LONGEST_S, rates
 
 VARIANTS = 3
 """How many soundings a procedural sound that comes again and again has."""
 
 
 class SoundKey(NamedTuple):
-    """What makes two wishes the same: the sound, and which sounding of it."""
+    """What makes two wishes the same: the sound, which sounding of it, whether with its silence, and at what rate."""
 
     sound: SynthSound | FileSound
     variant: int
+    whole: bool = False
+    rate: float = 1.0
 
 
 def _at(field: str, key: SoundKey, problem: Problem) -> Problem:
@@ -55,6 +59,7 @@ class Shelf:
         self._lookup = Lookup(library, seed)
         self._made = {m.origin: m for m in reuse if m.origin is not None}
         self._wishes: dict[SoundKey, tuple[str, list[str]]] = {}
+        self._rates: dict[SoundKey, dict[float, None]] = {}
         self._filled: dict[SoundKey, Material] = {}
         self._heard: dict[Path, Reverberation | None] = {}
         self._problems: list[Problem] = []
@@ -65,13 +70,34 @@ class Shelf:
     ) -> tuple[SoundKey, ...]:
         """Note the sounds of `item`, whose `sound` stands at `field`; a mistake is raised by `fill`.
 
-        A live input has nothing to be made ready, and no key. If `heard`, the reverberation of a file is wanted too.
+        Returns a key for each that may be heard instead of the others. A live input has nothing to be made ready, and
+        no key. If `heard`, the reverberation of a file is wanted too.
         """
+        pairs: list[tuple[str | None, str]]
+        if isinstance(item.sound, tuple):
+            pairs = [(sound, f"{field}[{i}]") for i, sound in enumerate(item.sound)]
+        else:
+            pairs = [(item.sound, field)]
+        found = [key for sound, place in pairs for key in self._want(item, sound, schedule, place, heard)]
+        keys = tuple(dict.fromkeys(found))
+        vary = item.variation if isinstance(schedule, Random) and isinstance(item, SceneObject) else 0.0
+        for key in keys:
+            self._rates.setdefault(key, {}).update(dict.fromkeys(rates(vary, len(keys))))
+        return keys
+
+    def _want(
+        self,
+        item: Atmo | SceneObject,
+        reference: str | None,
+        schedule: Once | Loop | Random,
+        field: str,
+        heard: bool,
+    ) -> tuple[SoundKey, ...]:
         self._fields.append(field)
         try:
             sound = track_sound(
                 item.label,
-                item.sound,
+                reference,
                 self.folder,
                 self.library,
                 field=field,
@@ -87,11 +113,11 @@ class Shelf:
             self.found[field] = sound.found
         if heard and isinstance(sound, FileSound):
             self._heard[sound.path] = None
-        synth = isinstance(sound, SynthSound)
-        name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else item.sound or _place(sound)
-        keys = tuple(
-            SoundKey(sound, i) for i in range(VARIANTS if synth and isinstance(schedule, Random) else 1)
-        )
+        again = isinstance(schedule, Random)
+        name = f"synth:{sound.name}" if isinstance(sound, SynthSound) else reference or _place(sound)
+        whole = isinstance(schedule, Loop) and schedule.beats is not None
+        count = VARIANTS if again and isinstance(sound, SynthSound) else 1
+        keys = tuple(SoundKey(sound, i, whole) for i in range(count))
         for key in keys:
             source = name if key.variant == 0 else f"{name}#{key.variant + 1}"
             self._wishes.setdefault(key, (source, []))[1].append(field)
@@ -109,7 +135,7 @@ class Shelf:
                     if progress:
                         progress(source, done, whole)
                     try:
-                        self._filled[key] = future.result()
+                        self._filled.update(future.result())
                     except SoundError as error:
                         for field in fields:
                             self._problems += [_at(field, key, p) for p in error.problems]
@@ -126,15 +152,31 @@ class Shelf:
         if progress:
             progress("", whole, whole)
 
-    def _make(self, key: SoundKey, source: str) -> Material:
-        origin = origin_of(key.sound, source, self.rate_hz, self.seed)
+    def _make(self, key: SoundKey, source: str) -> dict[SoundKey, Material]:
+        """Return a sound, and what it is at other rates."""
+        own = self._made_once(key, source)
+        made = {key: own}
+        if len(own.samples) <= seconds_to_frames(LONGEST_S, self.rate_hz):
+            for rate in self._rates.get(key, ()):
+                origin = None if own.origin is None else (*own.origin, rate)
+                found = self._made.get(origin) if origin is not None else None
+                made[key._replace(rate=rate)] = found or at_rate(own, rate, self.rate_hz)
+        return made
+
+    def _made_once(self, key: SoundKey, source: str) -> Material:
+        origin = origin_of(key.sound, source, self.rate_hz, self.seed, key.whole)
         if origin in self._made:
             return self._made[origin]
         if isinstance(key.sound, FileSound):
-            made = from_file(key.sound, source, self.rate_hz)
+            made = from_file(key.sound, source, self.rate_hz, key.whole)
         else:
-            made = from_synth(key.sound, source, self.rate_hz, self.seed)
+            made = from_synth(key.sound, source, self.rate_hz, self.seed, key.whole)
         return replace(made, origin=origin)
+
+    def at_rates(self, key: SoundKey, amount: float, alternatives: int) -> list[SoundKey]:
+        """Return the keys of a sound, one of so many, at other rates by which it varies, if it is short enough."""
+        rated = [key._replace(rate=rate) for rate in rates(amount, alternatives)]
+        return [other for other in rated if other in self._filled]
 
     def __getitem__(self, key: SoundKey) -> Material:
         return self._filled[key]
