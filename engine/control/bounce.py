@@ -132,6 +132,8 @@ def bounce(
         quantum_frames = longest if take is None else _divisor(take.quantum, longest)
     spec = StreamSpec(composition.rate_hz, quantum_frames)
     frames = length_frames(composition, duration_s, endless) if take is None else take.frames
+    if take is None and not endless:
+        composition = composition.finite(frames)
     graph = default_graph(composition)
     taps = add_stem_taps(graph) if stems is not None else None
     engine = OfflineEngine(graph, composition, spec)

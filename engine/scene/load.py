@@ -62,6 +62,7 @@ _ALLOWED = {
     "tempo_bpm": "20 to 300 beats a minute",
     "beats": "0.25 to 1024 quarter notes",
     "clock": "internal or midi",
+    "placement": "avoid or free",
     "yield": "never, normal or always",
     "schedule": "a mapping such as {kind: random, gap: [3, 12]}, where kind is once, loop or random",
     "room_detected": "true or false",

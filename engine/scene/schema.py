@@ -214,6 +214,11 @@ class Scene(Part):
     reduction_db: Annotated[float, Field(ge=0.0, le=6.0, json_schema_extra={"unit": "dB"})] = Field(
         6.0, description="Most that is taken off a sound heard louder than its level; 0 is off."
     )
+    placement: Literal["avoid", "free"] = Field(
+        "avoid",
+        description="How a render places sounds without a start. avoid: where they hide least of each other, else "
+        "softer or filtered; free: where they overlap least.",
+    )
     tempo_bpm: Tempo | None = Field(
         None, description="Quarter notes a minute, for loops with `beats`; left out, there is no tempo."
     )
