@@ -90,6 +90,7 @@ class Clashes:
         self._total = np.zeros((self.cells, LOUDNESS_BANDS))
         self._steady = np.zeros(LOUDNESS_BANDS)
         self._sounds: list[Sounding] = []
+        self._whole: list[Bands] = []
         self._bands = np.zeros((0, LOUDNESS_BANDS))
         self._masks = np.zeros((0, LOUDNESS_BANDS))
         self._shares = np.zeros((0, LOUDNESS_BANDS))
@@ -107,6 +108,7 @@ class Clashes:
         masks = np.array([threshold(s.bands) for s in sounds])
         steady = np.array([s.steady for s in sounds])[:, None]
         self._sounds += sounds
+        self._whole += [s.bands for s in sounds]
         self._bands = np.concatenate([self._bands, [s.bands for s in sounds]])
         self._masks = np.concatenate([self._masks, masks])
         self._shares = np.concatenate([self._shares, [dominance(s.bands) for s in sounds]])
@@ -156,29 +158,46 @@ class Clashes:
             self._rows = cell[order], sound[order], cover[order]
         return self._rows
 
-    def by_cell(self, bands: Bands, weight: float, within: slice | None = None, but: int = -1) -> Floats:
+    def by_cell(
+        self,
+        bands: Bands,
+        weight: float,
+        within: slice | None = None,
+        but: int = -1,
+        whole: Bands | None = None,
+    ) -> Floats:
         """Return float64 `[cells]`, the clash of a sound in every cell of `within`, as if number `but` were not there.
 
-        It is what would be hidden of the sound and, because of it, of the others, each by its weight.
+        It is what would be hidden of the sound and, because of it, of the others, each by its weight. Of what is
+        hidden anyway only as much is left out as was of the `whole` sound, before it was turned down or filtered.
         """
         within = slice(0, self.cells) if within is None else within
         total = self._without(but, within)
-        clash = weight * (self._hidden(bands, total) @ dominance(bands))
+        clash = weight * (self._hidden(bands, total, whole) @ dominance(bands))
         cell, sound, cover, more = self._harm(threshold(bands), within, but, total)
         if len(cell):
             harm = np.array([s.weight for s in self._sounds])[sound] * cover * more.sum(axis=1)
             clash += np.bincount(cell - within.start, harm, within.stop - within.start)
         return clash
 
-    def clash(self, bands: Bands, weight: float, start_frame: int, frames: int, but: int = -1) -> float:
+    def clash(
+        self,
+        bands: Bands,
+        weight: float,
+        start_frame: int,
+        frames: int,
+        but: int = -1,
+        whole: Bands | None = None,
+    ) -> float:
         """Return the mean clash of a sound over the time it sounds."""
         within, cover = self.covered(start_frame, frames)
-        return float(cover @ self.by_cell(bands, weight, within, but) / cover.sum())
+        return float(cover @ self.by_cell(bands, weight, within, but, whole) / cover.sum())
 
     def clash_of(self, number: int, bands: Bands | None = None) -> float:
         """Return the mean clash of a sound that is there, or of one with other energies in its place."""
         s = self._sounds[number]
-        return self.clash(s.bands if bands is None else bands, s.weight, s.start_frame, s.frames, number)
+        heard = s.bands if bands is None else bands
+        return self.clash(heard, s.weight, s.start_frame, s.frames, number, self._whole[number])
 
     def worst(
         self, bands: Bands, weight: float, start_frame: int, frames: int, but: int = -1
@@ -214,11 +233,11 @@ class Clashes:
                 total[first - within.start : last - within.start] -= part
         return np.maximum(total, 0.0)
 
-    def _hidden(self, bands: Bands, masks: Floats) -> Floats:
+    def _hidden(self, bands: Bands, masks: Floats, whole: Bands | None = None) -> Floats:
         """Return `[n, 24]`, what `masks` hide of a sound in every band beyond what is hidden anyway."""
         under = np.maximum(self._steady + masks, 1e-30)
         steady = np.maximum(self._steady, 1e-30)
-        hidden: Floats = under / (under + bands) - steady / (steady + bands)
+        hidden: Floats = under / (under + bands) - steady / (steady + (bands if whole is None else whole))
         return hidden
 
     def _harm(

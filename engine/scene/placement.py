@@ -35,11 +35,13 @@ Placement = Literal["avoid", "free"]
 
 STARTS = 32
 """How many places a free sound can choose from."""
-RESOLVED = 0.12
+RESOLVED = 0.03
 """A start with no greater clash will do."""
-STRONG = 0.2
-"""From this clash on an event that is random or has a start is turned down."""
-WORTH = 0.02
+WORTH_MOVING = 0.01
+"""By so much the clash must fall, or a sound stays where it is."""
+CLASHES, STRONGLY = 0.12, 0.2
+"""From this clash on a free sound is turned down or filtered, and one that is random or has a start."""
+WORTH_CHANGING = 0.02
 """By so much the clash must fall, or a sound is left as it is."""
 MOST_ATTENUATION_DB = 6
 KEPT_LOUDNESS = 0.6
@@ -154,7 +156,7 @@ class Arranger:
         if self.placement == "avoid" and bands is not None:
             costs = self._over(events, self._clashes.by_cell(bands, weight))
             least = int(np.argmin(costs))
-            best = 0 if costs[0] <= RESOLVED or costs[least] > costs[0] - WORTH else least
+            best = 0 if costs[0] <= RESOLVED or costs[least] > costs[0] - WORTH_MOVING else least
         else:
             costs = self._over(events, self._overlap)
             best = int(np.argmin(costs))
@@ -231,7 +233,7 @@ class Arranger:
         for placed in known[:MOST_TREATED]:
             clash = self._clashes.clash_of(placed.number)
             moved = is_free(placed.track)
-            if clash <= (RESOLVED if moved else STRONG):
+            if clash <= (CLASHES if moved else STRONGLY):
                 continue
             sound = self._clashes.sound(placed.number)
             place = sound.start_frame, sound.frames
@@ -248,8 +250,8 @@ class Arranger:
             return False
         after = self._clashes.clash_of(placed.number, bands * by.bands)
         loudest = db_to_amplitude(-MOST_ATTENUATION_DB) ** 2
-        if after > clash - WORTH or after > max(
-            RESOLVED, self._clashes.clash_of(placed.number, bands * loudest)
+        if after > clash - WORTH_CHANGING or after > max(
+            CLASHES, self._clashes.clash_of(placed.number, bands * loudest)
         ):
             return False
         if by not in self._filters:
@@ -270,9 +272,9 @@ class Arranger:
             after = self._clashes.clash_of(placed.number, bands * 10.0 ** (0.1 * gain_db))
             if after < least:
                 best_db, least = gain_db, after
-            if least <= RESOLVED:
+            if least <= CLASHES:
                 break
-        if least > clash - WORTH:
+        if least > clash - WORTH_CHANGING:
             return
         self._clashes.replace(placed.number, bands * 10.0 ** (0.1 * best_db))
         placed.event = placed.event._replace(gain=placed.event.gain * db_to_amplitude(best_db))
@@ -322,11 +324,25 @@ def pass_filter(bands: Bands, conflict: Bands, clip: int) -> PassFilter | None:
 def mean_clash(
     timeline: Timeline, tracks: Sequence["Track"], materials: Sequence[Material], rate_hz: int
 ) -> float:
-    """Return the mean clash of all events but loops with everything else that sounds; 0 without any."""
+    """Return the mean clash of all events but loops with everything else that sounds; 0 without any.
+
+    What the atmosphere and loops hide of a sound is left out as far as they did before it was turned down or filtered.
+    """
     judge = Arranger(tracks, materials, 0, rate_hz, timeline.end_frame, "avoid")
     judge._clashes = Clashes(timeline.end_frame, rate_hz, len(timeline.events))
     judge._overlap = np.zeros(judge._clashes.cells)
     for track in tracks:
         judge._put_fixed(track, list(timeline.of_track(track.number)))
-    found = [judge._clashes.clash_of(p.number) for p in judge._placed if p.number >= 0]
+    turned_db = {(d.track, d.start_frame): d.gain_db for d in timeline.decisions if d.gain_db}
+    found = []
+    for placed in judge._placed:
+        if placed.number < 0:
+            continue
+        event, sound = placed.event, judge._clashes.sound(placed.number)
+        turned = turned_db.get((placed.track.name, event.start_frame), 0.0)
+        if event.clip >= timeline.first_added:
+            event = event._replace(clip=timeline.filters[event.clip - timeline.first_added].clip)
+        whole = judge._bands(placed.track, event._replace(gain=event.gain * db_to_amplitude(-turned)))
+        place = sound.start_frame, sound.frames
+        found.append(judge._clashes.clash(sound.bands, sound.weight, *place, placed.number, whole))
     return float(np.mean(found)) if found else 0.0
