@@ -171,6 +171,11 @@ class Judge:
             heard[t] = _masking(msr_db, self._weights[t])
         return heard
 
+    @property
+    def before(self) -> dict[int, Masking]:
+        """M, A and F of every track that sounds, as it was, by number."""
+        return dict(self._before)
+
     def lost_lu(self, track: int, after: NDArray[np.floating]) -> float:
         """Return by how much the track has become quieter than it was, in LU."""
         return self._loudness[track].lost_lu(after)

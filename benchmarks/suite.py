@@ -22,6 +22,7 @@ from engine.nodes.unmask import YIELDING
 from engine.nodes.unmask import Unmask as UnmaskNode
 from engine.scene.composition import Composition, compose
 from engine.scene.load import load_scene
+from engine.scene.schema import Scene
 from engine.spec import QUANTA_FRAMES, StreamSpec
 
 FOLDER = Path(__file__).resolve().parent / "scenes"
@@ -88,16 +89,25 @@ def _libraries(library: Sequence[Path]) -> tuple[Path, ...]:
 
 def compose_scene(name: str, library: Sequence[Path] = ()) -> Composition:
     """Compose a scene of the suite at 48 kHz with its own seed. Raises InputError for an unknown name."""
+    # Placed without listening, so that what the unmasking has to do stays what it was.
+    return compose(scene(name, library).model_copy(update={"placement": "free"}), rate_hz=RATE_HZ)
+
+
+def scene(name: str, library: Sequence[Path] = ()) -> Scene:
+    """Return a scene of the suite as it is written. Raises InputError for an unknown name."""
     if name not in scene_names():
         raise InputError(Problem(f'no scene of the suite is called "{name}"', ", ".join(scene_names())))
-    return compose(load_scene(FOLDER / f"{name}.yaml", library=_libraries(library)), rate_hz=RATE_HZ)
+    return load_scene(FOLDER / f"{name}.yaml", library=_libraries(library))
 
 
 def render(name: str, *, seconds: float = SECONDS, library: Sequence[Path] = ()) -> Render:
     """Render a scene of the suite with the engine and tap its tracks before and after unmasking."""
-    composition = compose_scene(name, library)
+    return tapped(name, compose_scene(name, library), round(seconds * RATE_HZ))
+
+
+def tapped(name: str, composition: Composition, frames: int) -> Render:
+    """Render the finite form of a composition at 48 kHz and tap its tracks before and after unmasking."""
     spec = StreamSpec(RATE_HZ, QUANTUM_FRAMES)
-    frames = round(seconds * RATE_HZ)
     graph = default_graph(composition)
     node = graph.nodes["unmask"]
     if not isinstance(node, UnmaskNode):

@@ -18,6 +18,7 @@ from engine.scene.composition import Composition, compose
 from engine.scene.load import loads
 from engine.scene.schedule import Clip, track_events, track_generator
 from engine.scene.schema import Loop
+from engine.scene.timeline import ended
 
 RATE_HZ = 48_000
 
@@ -120,7 +121,8 @@ def test_the_finite_and_the_endless_form_have_other_beats() -> None:
     end = 9 * RATE_HZ
     for number in (1, 2):
         events = list(timed.streams(end)[number])
-        assert events == list(islice(timed.streams()[number], len(events)))
+        endless = islice(timed.streams()[number], len(events))
+        assert events == [ended(event, end, RATE_HZ) for event in endless]
         period = period_frames(timed.tracks[number].beats or 0.0, 127.3, RATE_HZ)
         assert len(events) == np.ceil(end / period)
 

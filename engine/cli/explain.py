@@ -37,6 +37,20 @@ def print_explanation(facts: Sequence[dict[str, Any]]) -> None:
     )
 
 
+def print_decisions(decisions: Sequence[dict[str, Any]]) -> None:
+    """Print what was done to which event, and by how much it clashes less."""
+    if not decisions:
+        return
+    typer.echo("\nplaced so that less is hidden; clash is the weighted share that is:")
+    print_table(
+        ["Track", "At (s)", "Clash", "Why"],
+        [
+            [d["track"], f"{d['to_s']:.2f}", f"{d['clash_before']:.2f} → {d['clash_after']:.2f}", d["why"]]
+            for d in decisions
+        ],
+    )
+
+
 def _row(track: dict[str, Any]) -> list[str]:
     def text(key: str, digits: int = 1) -> str:
         return f"{track[key]:.{digits}f}" if key in track else "-"

@@ -20,6 +20,7 @@ from engine.cli.common import (
     progress,
     read_settings,
 )
+from engine.cli.instances import OutputFile, compose_again, find_instance, write_instance, write_jams
 from engine.cli.picture_files import output_folder, write_pictures
 from engine.errors import InputError, Problem, RoomtoneError
 
@@ -49,6 +50,14 @@ EXAMPLES = """**Examples**
     roomtone render street.yaml --moves take.wav.json -o again.wav
 
     roomtone render street.yaml --explain --plots pictures -o street.wav
+
+    roomtone render street.yaml --instance street.json --jams street.jams -o street.wav
+
+    roomtone render street.json -o the-same.wav
+
+**The instance file** holds all that was drawn: the scene in full, every event with its fields, what was done to place
+it, and a SHA-256 of every sound. Given instead of a scene it is rendered again bit for bit; a sound that has changed is
+refused by name, and if other samples come out, the exit code is 1. `--jams` writes what sounds when for other programs.
 
 **A take again**: `--moves` renders what was played and recorded with `play --record take.wav`, with every move of a
 parameter at its frame; seed, rate, length and quantum are the take's. If other samples come out, the exit code is 1.
@@ -110,6 +119,13 @@ def render(
     explain: Annotated[
         bool, typer.Option("--explain", help="Tell how every track comes to its level, and why.")
     ] = False,
+    instance: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write all that was drawn, to render it again (.json)."),
+    ] = None,
+    jams: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write what sounds when as JAMS 0.3.4 (.jams).")
+    ] = None,
     seed: SeedOption = None,
     rate: Annotated[
         int | None, typer.Option(help="Sample rate in Hz; default 48000.", show_default=False)
@@ -125,6 +141,13 @@ def render(
     from engine.spec import StreamSpec
 
     take = _read_take(moves, duration=duration, endless=endless, set_=set_) if moves is not None else None
+    for option, file in {"--instance": instance, "--jams": jams}.items():
+        if file is not None and (endless or take is not None):
+            other = "--endless" if endless else "--moves"
+            raise InputError(Problem("only the finite form has one", f"leave it out with {other}", option))
+    again = find_instance(scene, duration=duration, endless=endless, moves=moves, seed=seed, rate=rate)
+    if again is not None:
+        rate, quantum = again[0].rate, again[0].quantum if quantum is None else quantum
     rate = rate if rate is not None else take.rate if take is not None else DEFAULT_RATE_HZ
     seed = seed if seed is not None or take is None else take.seed
     StreamSpec(rate, 128 if quantum is None else quantum)
@@ -134,7 +157,8 @@ def render(
         )
     settings = read_settings(set_)
     with interruptible() as stop, ExitStack() as files:
-        loaded, path = load(scene, library)
+        settings = (again[0].settings if again else {}) | settings
+        loaded, path = load(scene, library) if again is None else (None, again[1])
         if output is None and not as_json:
             output = Path(f"{path.stem}.wav")
             if output.exists():
@@ -143,9 +167,24 @@ def render(
                 )
         if masking is not None:
             _keep_apart(masking, path, output, stems)
+        apart = {"the scene": path, "what -o names": output, "what --masking names": masking}
+        apart |= {"what --stems names": stems}
+        kept = OutputFile(instance, ".json", apart) if instance is not None else None
+        apart |= {"what --instance names": instance}
+        marks = OutputFile(jams, ".jams", apart) if jams is not None else None
+        for opened in (kept, marks):
+            if opened is not None:
+                files.enter_context(opened)
         if plots is not None:
             files.enter_context(output_folder(plots))
-        composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
+        if again is not None:
+            composition = compose_again(*again, library)
+        else:
+            assert loaded is not None
+            composition = compose(loaded, path, rate_hz=rate, seed=seed, wanted_for="engine.control.bounce")
+        for opened in (kept, marks):
+            if opened is not None:
+                composition.spare(opened.path)
         if take is not None and moves is not None:
             take.check_fits(composition, moves)
         if silent := [track.name for track in composition.tracks if track.input_channels]:
@@ -153,6 +192,8 @@ def render(
         from engine.control.bounce import bounce
         from engine.control.offline import length_frames
 
+        if take is None and not endless:
+            composition = composition.finite(length_frames(composition, duration))
         report = None
         if masking is not None:
             from engine.control.masking_report import MaskingReport
@@ -181,6 +222,10 @@ def render(
                 settings=settings,
                 take=take,
             )
+        if kept is not None:
+            write_instance(kept, result, settings, result.report())
+        if marks is not None:
+            write_jams(marks, result.composition)
         drawn = (
             write_pictures(plots, _draw(log.picture), stop) if plots is not None and log is not None else []
         )
@@ -188,35 +233,47 @@ def render(
     if drawn:
         figures["files"] = [str(file) for file in drawn]
     if explain:
+        from engine.scene.explain import decisions
         from engine.scene.explain import explain as explained
 
         figures["explain"] = explained(composition)
+        figures["decisions"] = decisions(composition)
     if take is not None:
         figures["same_as_take"] = result.sha256 == take.sha256
-    other = take is not None and result.sha256 != take.sha256
+    if again is not None and not set_:
+        figures["same_as_instance"] = result.sha256 == again[0].sha256
+    changed = not (figures.get("same_as_take", True) and figures.get("same_as_instance", True))
     if as_json:
         typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
-        raise typer.Exit(1 if other else 0)
+        raise typer.Exit(1 if changed else 0)
     if explain:
-        from engine.cli.explain import print_explanation
+        from engine.cli.explain import print_decisions, print_explanation
 
         print_explanation(figures["explain"])
+        print_decisions(figures["decisions"])
     for fault in result.faults:
         typer.echo(f"fault: {fault}", err=True)
     if result.loudness_note:
         typer.echo(f"loudness: {result.loudness_note}", err=True)
     events = sum(len(t["events"]) for t in figures["tracks"])
     typer.echo(
-        f"{loaded.title}: {result.frames / rate:.2f} s, {len(figures['tracks'])} tracks, {events} events, "
+        f"{composition.scene.title}: {result.frames / rate:.2f} s, {len(figures['tracks'])} tracks, {events} events, "
         f"{result.integrated_lufs:.1f} LUFS, {result.true_peak_dbtp:.1f} dBTP, "
         f"{result.loudness_range_lu:.1f} LU range, {result.realtime_factor:.0f} x real time"
     )
     also = [f"masking in {masking}"] if masking else []
     also += [f"stems in {stems}"] if stems else []
     also += [f"pictures in {plots}"] if plots else []
+    also += [f"the instance in {instance}"] if instance else []
+    also += [f"JAMS in {jams}"] if jams else []
     typer.echo(" and ".join([f"wrote {output}", *also]))
-    if other:
-        raise RoomtoneError("these are not the samples of the take: has a sound, or the program, changed?")
+    if changed:
+        whose = "take" if take is not None else "instance"
+        raise RoomtoneError(
+            f"these are not the samples of the {whose}: has a sound, or the program, changed?"
+        )
+    if again is not None and not set_:
+        typer.echo("the samples are those of the instance")
     if take is not None:
         typer.echo(f"{len(take.moves)} moves; the samples are those of the take")
 

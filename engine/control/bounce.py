@@ -155,6 +155,8 @@ def bounce(
         quantum_frames = longest if take is None else _divisor(take.quantum, longest)
     spec = StreamSpec(composition.rate_hz, quantum_frames)
     frames = length_frames(composition, duration_s, endless) if take is None else take.frames
+    if take is None and not endless:
+        composition = composition.finite(frames)
     finite = (
         _Finite(composition, spec, frames, settings or {}, measuring)
         if take is None and not endless

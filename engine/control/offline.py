@@ -60,6 +60,7 @@ class OfflineEngine:
     def __init__(self, graph: Graph, composition: Composition, spec: StreamSpec) -> None:
         self._engine = LocalEngine(spec)
         self._engine.share_clips({i: m.samples for i, m in enumerate(composition.materials)})
+        self._shared = set(range(len(composition.materials)))
         self.events = self._engine.queues[0]
         self.renderer = self._engine.renderer
         self.params = ParamTable.of(graph.params(), memory=self._engine.params)
@@ -96,6 +97,12 @@ class OfflineEngine:
         spec = self._spec
         deck: PlayingDeck | None = None
         if replay is None:
+            if not endless:
+                # What was filtered for this form comes after the clips that are here already.
+                composition = composition.finite(frames)
+                clips = dict(enumerate(composition.materials))
+                self._engine.share_clips({i: m.samples for i, m in clips.items() if i not in self._shared})
+                self._shared |= clips.keys()
             feeder = Feeder.of(
                 composition.streams(None if endless else frames), self.events, spec.rate_hz, keep_log=True
             )

@@ -40,6 +40,7 @@ class PictureLog:
         rate_hz = composition.rate_hz
         self._composition = composition
         self._frames = frames
+        self._notes = composition.arranged.notes() if composition.arranged is not None else {}
         self._hop_frames = SHOWN_PERIODS * max(1, round(PERIOD_S * rate_hz))
         moments = max(1, frames // self._hop_frames)
         self._moments_a_row = -(-moments // MOST_COLUMNS)
@@ -114,6 +115,7 @@ class PictureLog:
             shape.astype(np.float32),
             dominant_hz,
             goes_on,
+            self._notes.get((self._composition.tracks[event.track].name, event.start_frame), ""),
         )
 
 

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -17,6 +17,8 @@ from engine.impulse import ImpulseResponse
 from engine.scene.energy import Reduction, reduce, together
 from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
+from engine.scene.pass_filter import filtered
+from engine.scene.placement import Arranger
 from engine.scene.polyphony import capped
 from engine.scene.prediction import predicted_lufs
 from engine.scene.schedule import Clip, crossfade_frames, own_rate, track_events, track_generator
@@ -24,6 +26,7 @@ from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yi
 from engine.scene.sends import Answer, has_answer, room_answer, track_send_db
 from engine.scene.shelf import Shelf, SoundKey
 from engine.scene.sounds import Found, input_channels
+from engine.scene.timeline import Timeline, ended
 from engine.scene.variation import Variation
 
 REFERENCE_LUFS = -23.0
@@ -75,7 +78,8 @@ class Composition:
     """A scene at one rate: tracks (the atmo first), clips by number, and the seed of all draws.
 
     `length_frames` is what the scene says, or the longest sound; None if it says nothing and only live inputs sound.
-    `impulse` is that of its room, where the scene names one; `found` tells, by track, of sounds it does not name.
+    `impulse` is that of its room, where the scene names one; `found` tells, by track, of sounds it does not name. One
+    that is `arranged` is the finite form of that length, and has the clips that were filtered for it after all others.
     """
 
     scene: Scene
@@ -86,6 +90,8 @@ class Composition:
     length_frames: int | None
     impulse: ImpulseResponse | None = None
     found: Mapping[int, Found] = field(default_factory=dict)
+    arranged: Timeline | None = None
+    _finite: dict[int, "Composition"] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def duration_frames(self) -> int:
@@ -106,18 +112,57 @@ class Composition:
         if output.exists() and any(m.path and m.path.samefile(output) for m in self.materials):
             raise SoundError(Problem("is a sound of this scene", "must be another file", file=str(output)))
 
+    def finite(self, end_frame: int) -> "Composition":
+        """Return this composition with its finite form up to `end_frame`, which is worked out once for each end."""
+        if self.arranged is not None and self.arranged.end_frame == end_frame:
+            return self
+        if end_frame not in self._finite:
+            self._finite[end_frame] = self._arrange(end_frame)
+        return self._finite[end_frame]
+
+    def _arrange(self, end_frame: int) -> "Composition":
+        own = self.materials if self.arranged is None else self.materials[: self.arranged.first_added]
+        arranger = Arranger(self.tracks, own, self.seed, self.rate_hz, end_frame, self.scene.placement)
+        timeline = arranger.timeline(lambda track: self._until(track, end_frame))
+        if self.crowded:
+            heard = self._capped({t.number: timeline.of_track(t.number) for t in self.tracks})
+            timeline = timeline.only(
+                event for events in heard.values() for event in events if event.frames > 0
+            )
+        return self.with_timeline(timeline)
+
+    def with_timeline(self, timeline: Timeline) -> "Composition":
+        """Return this composition with `timeline` for its finite form, and with the clips that are filtered for it."""
+        own = self.materials[: timeline.first_added]
+        added = tuple(filtered(own[by.clip], by, self.rate_hz) for by in timeline.filters)
+        return replace(self, materials=(*own, *added), arranged=timeline)
+
+    def _until(self, track: Track, end_frame: int) -> Iterator[Event]:
+        within = takewhile(lambda e: e.start_frame < end_frame, self._events(track, end_frame))
+        return (ended(event, end_frame, self.rate_hz) for event in within)
+
     def timeline(self, end_frame: int | None = None) -> Iterator[Event]:
-        """Yield every event in the order of its start: all `streams` in one, without their rests."""
-        return (e for e in heapq.merge(*self.streams(end_frame).values(), key=_start) if e.frames > 0)
+        """Yield every event in the order of its start: all `streams` in one, without rests."""
+        if end_frame is not None:
+            return iter(self._finite_form(end_frame).events)
+        return (e for e in heapq.merge(*self.streams().values(), key=_start) if e.frames > 0)
 
     def streams(self, end_frame: int | None = None) -> dict[int, Iterator[Event]]:
         """Return the events of each track, by its number, in the order of their starts.
 
         Of those that are heard once or again and again, the scene's `max_events` at once at most: one without frames
-        is a rest, of which nothing is heard. With `end_frame` the finite form: nothing starts beyond it, and the
-        longest sound starts at 0; without, the endless one. What still sounds at the end is for the renderer to fade.
+        is a rest, of which nothing is heard. With `end_frame` the finite form: the longest sound starts at 0, those
+        without a start are placed, and all is over at the end; its clips are those of `finite(end_frame)`. Without, the
+        endless one.
         """
-        return capped(self._placed(end_frame), self._counting, self.scene.max_events)
+        if end_frame is None:
+            window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
+            return self._capped({track.number: self._events(track, window) for track in self.tracks})
+        timeline = self._finite_form(end_frame)
+        return {track.number: timeline.of_track(track.number) for track in self.tracks}
+
+    def _capped(self, streams: Mapping[int, Iterator[Event]]) -> dict[int, Iterator[Event]]:
+        return capped(streams, self._counting, self.scene.max_events)
 
     @property
     def _counting(self) -> dict[int, float]:
@@ -129,19 +174,10 @@ class Composition:
         """Whether there may be more events at once than the scene allows, so that what sounds depends on all tracks."""
         return len(self._counting) > self.scene.max_events
 
-    def _placed(self, end_frame: int | None) -> dict[int, Iterator[Event]]:
-        """Return the events of each track as they would be by themselves."""
-        if end_frame is None:
-            window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
-            return {track.number: self._events(track, window) for track in self.tracks}
-        anchor = self._anchor()
-        return {
-            t.number: takewhile(
-                lambda e: e.start_frame < end_frame,
-                self._events(t, 0 if t is anchor else end_frame),
-            )
-            for t in self.tracks
-        }
+    def _finite_form(self, end_frame: int) -> Timeline:
+        timeline = self.finite(end_frame).arranged
+        assert timeline is not None
+        return timeline
 
     def _events(self, track: Track, window_frames: int) -> Iterator[Event]:
         if track.input_channels:
@@ -157,10 +193,6 @@ class Composition:
             track.tempo_bpm,
             Variation(track.vary, track.panning, track.mono),
         )
-
-    def _anchor(self) -> Track | None:
-        free = [t for t in self.tracks if isinstance(t.schedule, Once) and t.schedule.at is None]
-        return max(free, key=_longest_frames, default=None)
 
 
 def _start(event: Event) -> int:

@@ -27,3 +27,8 @@ def _track(composition: Composition, track: Track, item: Atmo | SceneObject) -> 
     if track.reduction is None:
         return facts | {"reduction_db": 0.0, "why": "nothing is known of its sound before it is heard"}
     return facts | track.reduction.as_dict()
+
+
+def decisions(composition: Composition) -> list[dict[str, Any]]:
+    """Return what was done to place the events of the finite form; nothing for the endless one."""
+    return [] if composition.arranged is None else [d.as_dict() for d in composition.arranged.decisions]

@@ -67,6 +67,7 @@ _ALLOWED = {
     "send_db": "-60 to 0 dB",
     "max_events": "a whole number, 1 to 512",
     "vary": "0 to 1",
+    "placement": "avoid or free",
     "yield": "never, normal or always",
     "schedule": "a mapping such as {kind: random, gap: [3, 12]}, where kind is once, loop or random",
     "room_detected": "true or false",

@@ -264,6 +264,11 @@ class Scene(Part):
         description="How many events of kind once and random sound at once; where it would be more, the less important "
         "are left out.",
     )
+    placement: Literal["avoid", "free"] = Field(
+        "avoid",
+        description="How a render places sounds without a start. avoid: where they hide least of each other, else "
+        "softer or filtered; free: where they overlap least.",
+    )
     tempo_bpm: Tempo | None = Field(
         None, description="Quarter notes a minute, for loops with `beats`; left out, there is no tempo."
     )

@@ -1,0 +1,404 @@
+"""Where sounds are placed: beyond the end, without a fade, on top of each other, otherwise each time, unexplained."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+from numpy.typing import NDArray
+
+from dsp.bark import masking_offset_db, spreading_matrix
+from dsp.perceived_loudness import LOUDNESS_BANDS, loudness_sone
+from dsp.units import db_to_amplitude, ms_to_frames
+from engine.events import Event
+from engine.scene.clash import Clashes, Sounding, dominance, threshold, weight_of
+from engine.scene.composition import Composition, Track, compose
+from engine.scene.energy import Energy
+from engine.scene.load import loads
+from engine.scene.material import Material
+from engine.scene.pass_filter import PassFilter, filtered
+from engine.scene.placement import KEPT_LOUDNESS, STARTS, is_free, mean_clash, pass_filter
+from engine.scene.schedule import Clip, track_events, track_generator
+from engine.scene.schedules import Loop, Once, Random
+from engine.scene.schema import Scene
+from engine.scene.timeline import Timeline
+
+RATE_HZ = 8000
+"""At event level nothing is rendered; a filtered clip is made, so the rate is low."""
+
+Floats = NDArray[np.float64]
+
+
+@cache
+def material(shape: int) -> Material:
+    """One of 24 sounds of a second: noise of -23 LUFS whose energy lies about one band, in some broadly."""
+    width = (1.0, 2.5, 6.0)[shape % 3]
+    z = np.arange(LOUDNESS_BANDS)
+    bands = np.exp(-0.5 * ((z - (shape * 5) % 19) / width) ** 2) + 1e-9
+    bands *= 10.0 ** (-2.3) / bands.sum()
+    samples = np.random.default_rng(shape).standard_normal((RATE_HZ, 1), np.float32) * np.float32(0.07)
+    stereo = np.ascontiguousarray(np.repeat(samples, 2, axis=1))
+    energy = Energy(bands, 4.0 * bands)
+    return Material(f"s{shape}", f"s{shape}", stereo, True, -23.0, "", energy=energy)
+
+
+def random_composition(seed: int, placement: str = "avoid", **more: Any) -> Composition:
+    """A scene at event level: an atmosphere and 3 to 10 tracks of any schedule, with clips of 0.1 to 8 s."""
+    draw = np.random.default_rng(seed)
+    tracks: list[Track] = []
+    materials: list[Material] = []
+
+    def add(name: str, importance: float, schedule: Once | Loop | Random, clips: int) -> None:
+        own = []
+        for _ in range(clips):
+            own.append(Clip(len(materials), int(draw.integers(800, 64_000)), 1.0))
+            materials.append(material(int(draw.integers(24))))
+        level_db = -30.0 + 10.0 * importance
+        number = len(tracks)
+        tracks.append(
+            Track(number, name, importance, "normal", 0.0, level_db, 0.0, True, schedule, tuple(own))
+        )
+
+    add("atmo", 0.0, Loop(kind="loop"), 1)
+    for i in range(int(draw.integers(3, 11))):
+        kind = draw.choice(["free", "free", "free", "at", "random", "loop"])
+        schedule: Once | Loop | Random = Once()
+        if kind == "at":
+            schedule = Once(at=float(draw.uniform(0.0, 10.0)))
+        elif kind == "random":
+            schedule = Random(kind="random", gap=(0.2, float(draw.uniform(0.5, 6.0))))
+        elif kind == "loop":
+            schedule = Loop(kind="loop")
+        add(f"t{i}", float(draw.uniform()), schedule, 2 if kind == "random" else 1)
+    made = Composition(
+        Scene(placement="free" if placement == "free" else "avoid"),
+        seed,
+        RATE_HZ,
+        tuple(tracks),
+        tuple(materials),
+        0,
+    )
+    return replace(made, **more)
+
+
+def end_of(seed: int) -> int:
+    return int(np.random.default_rng([seed, 9]).integers(20_000, 30 * RATE_HZ))
+
+
+def arranged(seed: int, placement: str) -> tuple[Composition, Timeline]:
+    composition = random_composition(seed, placement).finite(end_of(seed))
+    assert composition.arranged is not None
+    return composition, composition.arranged
+
+
+def anchor_of(tracks: Iterable[Track]) -> Track | None:
+    """The longest of the free sounds, each of one clip."""
+    return max(filter(is_free, tracks), key=lambda t: t.clips[0].frames, default=None)
+
+
+@cache
+def both(seed: int) -> dict[str, tuple[Composition, Timeline]]:
+    return {placement: arranged(seed, placement) for placement in ("free", "avoid")}
+
+
+SCENES = range(200)
+
+
+@pytest.mark.parametrize("placement", ["free", "avoid"])
+def test_an_event_lies_outside_the_timeline_or_has_no_fades(placement: str) -> None:
+    """In 200 scenes: all in order, from 0 to the end, fades of 10 ms or half the event, the longest free one at 0."""
+    ten_ms = ms_to_frames(10.0, RATE_HZ)
+    for seed in SCENES:
+        composition, timeline = both(seed)[placement]
+        assert all(a.start_frame <= b.start_frame for a, b in pairwise(timeline.events))
+        for e in timeline.events:
+            assert e.start_frame >= 0
+            assert e.start_frame + e.frames <= timeline.end_frame
+            assert e.frames >= 1
+            assert min(e.fade_in_frames, e.fade_out_frames) >= min(ten_ms, e.frames // 2)
+        anchor = anchor_of(composition.tracks)
+        if anchor is not None:
+            (first,) = timeline.of_track(anchor.number)
+            assert first.start_frame == 0
+            assert first.frames == min(anchor.clips[0].frames, timeline.end_frame)
+            free = [t for t in composition.tracks if is_free(t)]
+            assert anchor.clips[0].frames == max(t.clips[0].frames for t in free)
+
+
+def overlap_frames(composition: Composition, events: tuple[Event, ...]) -> float:
+    """The overlap in time of every pair of events that do not loop, weighted by both importances."""
+    heard = [e for e in events if not isinstance(composition.tracks[e.track].schedule, Loop)]
+    total = 0.0
+    for i, a in enumerate(heard):
+        for b in heard[:i]:
+            both_sound = min(a.start_frame + a.frames, b.start_frame + b.frames)
+            both_sound -= max(a.start_frame, b.start_frame)
+            if a.track != b.track and both_sound > 0:
+                weights = (weight_of(composition.tracks[e.track].importance) for e in (a, b))
+                total += both_sound * next(weights) * next(weights)
+    return total
+
+
+def plainly_random(composition: Composition, timeline: Timeline) -> tuple[Event, ...]:
+    """The same events with every free sound but the longest where it was first drawn."""
+    anchor = anchor_of(composition.tracks)
+    events = list(timeline.events)
+    for i, e in enumerate(events):
+        track = composition.tracks[e.track]
+        if is_free(track) and track is not anchor:
+            room = max(0, timeline.end_frame - track.clips[0].frames)
+            place = track_generator(composition.seed, track.name).random()
+            events[i] = e._replace(start_frame=int(place * room))
+    return tuple(events)
+
+
+def test_the_least_overlap_is_more_than_that_of_random_places() -> None:
+    """Over 200 scenes the weighted overlap with `free` is below 0.9 of that of the first places drawn."""
+    free = random = 0.0
+    for seed in SCENES:
+        composition, timeline = both(seed)["free"]
+        free += overlap_frames(composition, timeline.events) / timeline.end_frame
+        random += overlap_frames(composition, plainly_random(composition, timeline)) / timeline.end_frame
+    assert free < 0.9 * random
+
+
+def test_listening_leaves_more_clash_than_not_listening() -> None:
+    """Over 200 scenes the mean clash with `avoid` is below 0.96 of that with `free`."""
+    clash = {"free": 0.0, "avoid": 0.0}
+    for seed in SCENES:
+        for placement, (composition, timeline) in both(seed).items():
+            clash[placement] += mean_clash(timeline, composition.tracks, composition.materials, RATE_HZ)
+    assert clash["avoid"] < 0.96 * clash["free"]
+
+
+@pytest.mark.parametrize("placement", ["free", "avoid"])
+def test_an_event_is_changed_without_a_word_or_named_without_a_change(placement: str) -> None:
+    """In 200 scenes, start, gain and clip of an event differ from what was drawn exactly where decisions say so."""
+    seen: set[str] = set()
+    for seed in SCENES:
+        composition, timeline = both(seed)[placement]
+        told: dict[tuple[str, int], set[str]] = {}
+        for d in timeline.decisions:
+            assert d.track not in ("atmo",)
+            assert d.why
+            assert d.clash_after <= d.clash_before
+            assert d.to_s == pytest.approx(d.start_frame / RATE_HZ, abs=1e-3)
+            told.setdefault((d.track, d.start_frame), set()).add(d.what)
+            seen.add(d.what)
+        changed: dict[tuple[str, int], set[str]] = {}
+        for drawn, e in zip(
+            sorted(plainly_random(composition, timeline), key=lambda e: e.track),
+            sorted(timeline.events, key=lambda e: e.track),
+            strict=True,
+        ):
+            track = composition.tracks[e.track]
+            what: set[str] = set()
+            if drawn.start_frame != e.start_frame:
+                what.add("placed" if placement == "free" else "moved")
+            if e.gain != 1.0:
+                gain_db = next(
+                    d.gain_db
+                    for d in timeline.decisions
+                    if (d.track, d.start_frame, d.what) == (track.name, e.start_frame, "attenuated")
+                )
+                assert e.gain == pytest.approx(db_to_amplitude(gain_db), rel=1e-12)
+                assert -6.0 <= gain_db <= -1.0
+                what.add("attenuated")
+            if e.clip >= timeline.first_added:
+                by = timeline.filters[e.clip - timeline.first_added]
+                assert by.clip == track.clips[0].number
+                what.add(by.kind)
+            if what:
+                changed[track.name, e.start_frame] = what
+        assert changed == told
+    assert seen == (
+        {"placed"} if placement == "free" else {"moved", "attenuated", "high-passed", "low-passed"}
+    )
+
+
+def test_what_has_a_start_loops_or_comes_at_random_is_moved() -> None:
+    """In 200 scenes such events start as the schedule alone says; loops keep gain and clip too."""
+    for seed in SCENES:
+        composition, timeline = both(seed)["avoid"]
+        for track in composition.tracks:
+            if is_free(track):
+                continue
+            generator = track_generator(composition.seed, track.name)
+            drawn = track_events(
+                track.schedule, track.number, track.clips, generator, timeline.end_frame, RATE_HZ
+            )
+            for e in timeline.of_track(track.number):
+                plain = next(drawn)
+                assert plain.start_frame == e.start_frame
+                if isinstance(track.schedule, Loop):
+                    assert (e.clip, e.gain) == (plain.clip, plain.gain)
+                if isinstance(track.schedule, Random):
+                    assert e.clip == plain.clip
+
+
+def test_the_places_a_track_chooses_from_follow_its_neighbours() -> None:
+    """In 200 scenes a free sound starts at one of its own 32 places, drawn by seed and name alone, or at 0."""
+    for seed in SCENES:
+        for composition, timeline in both(seed).values():
+            for track in filter(is_free, composition.tracks):
+                (event,) = timeline.of_track(track.number)
+                room = max(0, timeline.end_frame - track.clips[0].frames)
+                places = track_generator(composition.seed, track.name).random(STARTS)
+                anchored = {0} if track is anchor_of(composition.tracks) else set()
+                assert event.start_frame in {int(p * room) for p in places} | anchored
+
+
+def test_a_timeline_differs_the_second_time_or_in_another_process() -> None:
+    """20 scenes come to the same events and decisions again, here and in a fresh interpreter."""
+    code = (
+        "from tests.test_placement import arranged\n"
+        "for seed in range(20):\n"
+        "    print(repr((t := arranged(seed, 'avoid')[1]).events), repr(t.decisions), repr(t.filters))\n"
+    )
+    here = [arranged(seed, "avoid")[1] for seed in range(20)]
+    expected = "".join(f"{t.events!r} {t.decisions!r} {t.filters!r}\n" for t in here)
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == expected
+
+
+def test_the_finite_form_is_worked_out_twice_or_for_another_end() -> None:
+    """Asked again for the same end it is the same object; another end gives the events of that end."""
+    composition = random_composition(3)
+    first = composition.finite(80_000)
+    assert composition.finite(80_000) is first
+    assert first.finite(80_000) is first
+    assert list(first.timeline(80_000)) == list(composition.timeline(80_000))
+    other = first.finite(120_000)
+    assert list(other.timeline(120_000)) == list(random_composition(3).timeline(120_000))
+    assert len(other.materials) - len(composition.materials) == len(other.arranged.filters)  # type: ignore[union-attr]
+
+
+def test_a_track_without_known_energy_stops_the_placing() -> None:
+    """Without materials sounds are still placed, by time alone, and nothing is attenuated or filtered."""
+    for seed in range(20):
+        timeline = random_composition(seed, materials=()).finite(160_000).arranged
+        assert timeline is not None
+        assert {d.what for d in timeline.decisions} <= {"placed"}
+
+
+def slow_clash(bands: list[Floats], spans: list[tuple[int, int]], weights: list[float], which: int) -> float:
+    """The clash of a sound as the module's words have it, a tenth of a second at a time."""
+    spread = spreading_matrix()[:LOUDNESS_BANDS, :LOUDNESS_BANDS]
+    offset = 10.0 ** (-0.1 * masking_offset_db()[:LOUDNESS_BANDS])
+
+    def hidden(j: int, maskers: list[int]) -> float:
+        under = offset * (spread @ sum((bands[m] for m in maskers), np.zeros(LOUDNESS_BANDS)))
+        return float(dominance(bands[j]) @ (under / np.maximum(under + bands[j], 1e-300)))
+
+    total, cells = 0.0, range(spans[which][0], spans[which][1])
+    for cell in cells:
+        here = [j for j, (a, b) in enumerate(spans) if a <= cell < b]
+        others = [j for j in here if j != which]
+        total += weights[which] * hidden(which, others)
+        for j in others:
+            without = [k for k in here if k not in (j, which)]
+            total += weights[j] * (hidden(j, [*without, which]) - hidden(j, without))
+    return total / len(cells)
+
+
+def test_the_clash_is_not_what_a_slow_count_of_hidden_shares_gives() -> None:
+    """For 40 sets of 5 sounds on whole cells, as placed and after one is replaced, to 1e-9."""
+    cell = 800
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        bands = [material(int(draw.integers(24))).energy.mean.copy() for _ in range(5)]  # type: ignore[union-attr]
+        spans = [(a := int(draw.integers(0, 30)), a + int(draw.integers(1, 20))) for _ in range(5)]
+        weights = [float(draw.uniform(0.1, 1.0)) for _ in range(5)]
+        clashes = Clashes(50 * cell, RATE_HZ, 5)
+        clashes.add(
+            [
+                Sounding(b, w, s * cell, (e - s) * cell)
+                for b, w, (s, e) in zip(bands, weights, spans, strict=True)
+            ]
+        )
+        for which in range(5):
+            assert clashes.clash_of(which) == pytest.approx(
+                slow_clash(bands, spans, weights, which), abs=1e-9
+            )
+        bands[2] = 0.1 * bands[2]
+        clashes.replace(2, bands[2])
+        for which in range(5):
+            assert clashes.clash_of(which) == pytest.approx(
+                slow_clash(bands, spans, weights, which), abs=1e-9
+            )
+
+
+def test_a_bed_counts_as_hiding_or_hides_what_events_hide_again() -> None:
+    """An atmosphere alone gives no clash; under it a masker adds less than it does without."""
+    loud, soft = material(3).energy.mean, 0.1 * material(3).energy.mean  # type: ignore[union-attr]
+    found = []
+    for bed in (False, True):
+        clashes = Clashes(80_000, RATE_HZ, 2)
+        if bed:
+            clashes.bed(loud)
+        assert clashes.clash(soft, 1.0, 0, 8000) == 0.0
+        clashes.add([Sounding(loud, 0.0, 0, 80_000)])
+        found.append(clashes.clash(soft, 1.0, 0, 8000))
+    assert 0.0 < found[1] < 0.6 * found[0]
+
+
+def test_a_threshold_is_off_by_the_offset() -> None:
+    """In its own band a lone sound hides what is 3 dB below it up to 12 Bark."""
+    bands = np.zeros(LOUDNESS_BANDS)
+    bands[5] = 1.0
+    assert 10.0 * np.log10(threshold(bands)[5]) == pytest.approx(-3.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["high-passed", "low-passed"])
+@pytest.mark.parametrize("corner_hz", [300.0, 1270.0])
+def test_a_filter_has_another_response_than_butterworths(kind: str, corner_hz: float) -> None:
+    """An impulse through it has, at 2000 frequencies, scipy's magnitude of 4th order (analogue) within 1e-4."""
+    samples = np.zeros((RATE_HZ, 2), np.float32)
+    samples[RATE_HZ // 2] = 1.0
+    by = PassFilter(0, kind, corner_hz)  # type: ignore[arg-type]
+    made = filtered(replace(material(0), samples=samples), by, RATE_HZ)
+    frequency_hz = np.fft.rfftfreq(RATE_HZ, 1.0 / RATE_HZ)[20:2020]
+    response = np.abs(np.fft.rfft(made.samples[:, 0].astype(np.float64)))[20:2020]
+    b, a = scipy.signal.butter(4, corner_hz, "high" if kind == "high-passed" else "low", analog=True)
+    _, expected = scipy.signal.freqs(b, a, frequency_hz)
+    assert response == pytest.approx(np.abs(expected), abs=1e-4)
+    assert made.source == f"s0 {kind} at {corner_hz:g} Hz"
+    assert made.samples.shape == samples.shape
+    assert (made.samples[:, 0] == made.samples[:, 1]).all()
+
+
+def test_a_filter_takes_most_of_a_sound() -> None:
+    """Of 24 sounds and 24 bands of conflict, no filter that is proposed leaves less than 0.6 of the loudness."""
+    kinds = set()
+    for shape in range(24):
+        bands = material(shape).energy.mean  # type: ignore[union-attr]
+        for band in range(LOUDNESS_BANDS):
+            conflict = np.zeros(LOUDNESS_BANDS)
+            conflict[band] = 1.0
+            by = pass_filter(bands, conflict, 0)
+            if by is not None:
+                kinds.add(by.kind)
+                assert loudness_sone(bands * by.bands) >= KEPT_LOUDNESS * loudness_sone(bands)
+    assert kinds == {"high-passed", "low-passed"}
+
+
+def test_a_scene_cannot_choose_how_it_is_placed() -> None:
+    """`placement: free` gives other events than `avoid`, which is the default; a real scene has both to the end."""
+    sounds = ("babble", "engine", "bird", "footsteps", "door")
+    text = "duration: 20\nobjects:\n" + "".join(f"- {{label: {s}, sound: synth:{s}}}\n" for s in sounds)
+    plain = compose(loads(text), rate_hz=RATE_HZ)
+    avoid = compose(loads(text + "placement: avoid\n"), rate_hz=RATE_HZ)
+    free = compose(loads(text + "placement: free\n"), rate_hz=RATE_HZ)
+    end = 20 * RATE_HZ
+    assert list(plain.timeline(end)) == list(avoid.timeline(end)) != list(free.timeline(end))
+    assert [list(s) for s in plain.streams(end).values()] == [
+        [e for e in plain.timeline(end) if e.track == n] for n in range(6)
+    ]
