@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import Field, ValidationError, create_model
 
 from engine.errors import InputError, Problem, SceneError, SoundError
-from engine.events import ANY_FRAME, Event
+from engine.events import ANY_FRAME, MOST_GAIN, Event
 from engine.scene.composition import Composition, compose
 from engine.scene.files import read_bytes
 from engine.scene.load import INSTANCE_MARK, scene_from_data
@@ -31,9 +31,6 @@ FORMAT = 1
 MAX_BYTES = 256 << 20
 MAX_FRAMES = 86_400 * 192_000
 MAX_PROBLEMS = 50
-MAX_GAIN = 200.0
-"""Above what any event has: 40 dB, and what its level and its place vary by."""
-
 REMEDY = "write the file again with `roomtone render SCENE --instance FILE`"
 
 Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
@@ -51,7 +48,7 @@ def _event_model() -> type[Part]:
         elif kind is int:
             limits = Field(ge=0, le=MAX_FRAMES)
         elif name == "gain":
-            limits = Field(ge=0.0, le=MAX_GAIN)
+            limits = Field(ge=0.0, le=MOST_GAIN)
         elif name == "balance":
             limits = Field(ge=-1.0, le=1.0)
         else:
