@@ -21,6 +21,9 @@ EVENT_INTS = 8
 EVENT_FLOATS = 4
 QUEUE_BYTES = 8 * (2 + QUEUE_CAPACITY * (EVENT_INTS + EVENT_FLOATS))
 
+MOST_GAIN = 200.0
+"""Above the gain of any event: 40 dB, and what its level and its place vary by."""
+
 CUT = -1
 """The clip of an event that is a cut."""
 

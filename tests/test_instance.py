@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from engine.control.bounce import Bounce, bounce
-from engine.errors import InputError, RoomtoneError
+from engine.errors import InputError, RoomtoneError, SceneError
 from engine.events import Event
 from engine.scene.composition import Composition, compose
 from engine.scene.instance import compose_instance, full_scene, is_instance, read_instance, texts
@@ -301,8 +301,21 @@ def test_a_file_that_is_no_instance_is_read_as_one(text: str, what: str, tmp_pat
     assert "a.json" in done.stderr
 
 
+def test_an_instance_is_taken_for_a_scene_with_unknown_keys(made: tuple[Path, Bounce]) -> None:
+    """Where a scene is asked for, as by `play`, the one problem told is that it is an instance, and what renders it."""
+    folder, _ = made
+    with pytest.raises(SceneError) as caught:
+        load_scene(folder / "out" / "stop.json")
+    (problem,) = caught.value.problems
+    assert "the instance of a render" in problem.what
+    assert "roomtone render" in problem.allowed
+
+
 def test_events_that_do_not_fit_are_played(made: tuple[Path, Bounce]) -> None:
-    """Unsorted, beyond the clip, beyond the end, of no clip, of no track, empty: each is named by its field."""
+    """Unsorted, beyond the clip or the end, of no clip or track, empty; fades, gains and correlations there cannot be.
+
+    Each is named by its field.
+    """
     folder, _ = made
     data = json.loads((folder / "out" / "stop.json").read_text())
     last = len(data["events"]) - 1
@@ -315,6 +328,11 @@ def test_events_that_do_not_fit_are_played(made: tuple[Path, Bounce]) -> None:
         ("events[0].clip", {"clip": 99}, "is 99"),
         ("events[0].track", {"track": 6}, "is 6"),
         ("events[0].gain", {"gain": -1.0}, "is -1"),
+        ("events[0].gain", {"gain": 201.0}, "is 201"),
+        ("events[0].rho_in", {"rho_in": -0.1}, "is -0.1"),
+        ("events[0].rho_out", {"rho_out": 1.1}, "is 1.1"),
+        ("events[0].balance", {"balance": -1.1}, "is -1.1"),
+        ("events[0]", {"fade_out_frames": 10**7}, "has a fade longer than its clip"),
         ("events[0].start_frame", {"start_frame": -1}, "is -1"),
         ("events[0].speed", {"speed": 1}, "unknown key"),
     ]:

@@ -1,6 +1,7 @@
 """Moves: each one is noted with the frame and the value the engine used, and a render makes them again."""
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -260,14 +261,28 @@ def test_the_take_of_another_scene_is_rendered(tmp_path: Path, changed: dict[str
 
 
 def test_a_trigger_of_no_sound_of_the_scene_reaches_the_players(tmp_path: Path) -> None:
+    """A track, a clip, a length and an offset the scene does not have; events had no balance once, and may lack it."""
     good = [100, 1, 0, 0, 1000, 10, 10, 1.0, 0.0, 0.0, -(2**62)]
     for place, wrong in ((1, 4), (2, 99), (4, 10**7), (3, 2**40)):
         event = [*good[:place], wrong, *good[place + 1 :]]
         file = written(tmp_path, changes=[{"frame": 0, "what": "trigger", "event": event}])
         with pytest.raises(InputError, match=r"changes\[0\]\.event: is no sound of this scene"):
             Take.read(file).check_fits(small(), file)
-    file = written(tmp_path, changes=[{"frame": 0, "what": "trigger", "event": good}])
-    Take.read(file).check_fits(small(), file)
+    for event in (good, [*good, 0.0]):
+        file = written(tmp_path, changes=[{"frame": 0, "what": "trigger", "event": event}])
+        Take.read(file).check_fits(small(), file)
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"), [(7, -1.0), (7, 201.0), (8, -0.1), (9, 1.1), (11, -1.1), (11, math.inf)]
+)
+def test_a_trigger_that_no_show_had_runs_away(place: int, wrong: float, tmp_path: Path) -> None:
+    """Gains are 0 to 200, correlations 0 to 1, the balance -1 to 1; what is beyond is named by its place."""
+    event = [100, 1, 0, 0, 1000, 10, 10, 1.0, 0.0, 0.0, -(2**62), 0.0]
+    event[place] = wrong
+    file = written(tmp_path, changes=[{"frame": 0, "what": "trigger", "event": event}])
+    with pytest.raises(InputError, match=rf"changes\[0\]\.event\[{place}\]"):
+        Take.read(file)
 
 
 def test_a_change_that_was_noted_late_is_done_late(tmp_path: Path) -> None:

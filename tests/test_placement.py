@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +221,38 @@ def test_an_event_is_changed_without_a_word_or_named_without_a_change(placement:
     assert seen == (
         {"placed"} if placement == "free" else {"moved", "attenuated", "high-passed", "low-passed"}
     )
+
+
+@pytest.mark.parametrize("placement", ["free", "avoid"])
+def test_something_is_changed_because_of_what_is_left_out(placement: str) -> None:
+    """In 200 scenes with 2 at once, all drawn is heard or told as left out, for which nothing is softer or filtered.
+
+    Never more than 2 sound at once.
+    """
+    seen: set[str] = set()
+    for seed in SCENES:
+        scene = Scene(placement="free" if placement == "free" else "avoid", max_events=2)
+        composition = random_composition(seed, placement, scene=scene)
+        timeline = composition.finite(end_of(seed)).arranged
+        assert timeline is not None
+        names = [t.name for t in composition.tracks]
+        heard = {(names[e.track], e.start_frame) for e in timeline.events}
+        left_out = [(d.track, d.start_frame) for d in timeline.decisions if d.what == "left-out"]
+        _, uncapped = both(seed)[placement]
+        everything = [(names[e.track], e.start_frame) for e in uncapped.events]
+        assert sorted([*heard, *left_out]) == sorted(everything)
+        for d in timeline.decisions:
+            assert ((d.track, d.start_frame) in heard) == (d.what != "left-out")
+            assert d.what in ("placed", "moved", "left-out") or d.with_whom in {name for name, _ in heard}
+            seen.add(d.what)
+        used = {e.clip for e in timeline.events}
+        assert all(timeline.first_added + i in used for i in range(len(timeline.filters)))
+        steps: list[tuple[int, int]] = []
+        for e in timeline.events:
+            if not isinstance(composition.tracks[e.track].schedule, Loop):
+                steps += [(e.start_frame, 1), (e.start_frame + e.frames, -1)]
+        assert max(accumulate((step for _, step in sorted(steps)), initial=0)) <= 2
+    assert {"left-out", "placed" if placement == "free" else "attenuated"} <= seen
 
 
 def test_what_has_a_start_loops_or_comes_at_random_is_moved() -> None:

@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 from dsp.clip_loudness import measure_clip
 from engine.control.bounce import bounce
 from engine.events import Event
+from engine.scene import shelf, variation
 from engine.scene.composition import Composition, compose
 from engine.scene.load import loads
 from engine.scene.schedule import Clip, track_events, track_generator
@@ -178,6 +179,24 @@ def test_a_sounding_has_another_pitch_length_or_level_than_its_rate(folder: Path
 def test_a_sound_is_made_at_rates_that_are_never_heard(rest: str, folder: Path) -> None:
     """A sound over 15 s, one that does not vary, one heard once and a loop are made ready at their own rate alone."""
     assert len(ready(folder, "{label: a, sound: " + rest).materials) == 2
+
+
+def test_soundings_at_other_rates_take_memory_without_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for those of one sound, the first has 4, the second none; a scene has at most 512, of 512 MiB."""
+    assert (variation.MOST_RATED, variation.MOST_RATED_BYTES) == (512, 512 << 20)
+    text = "{label: a, sound: tone.wav, schedule: {kind: random, gap: [1, 2]}}\n"
+    more = "  - {label: b, sound: low.wav, schedule: {kind: random, gap: [1, 2]}}"
+    alone = ready(folder, text)
+    for limit, room in (("MOST_RATED", 7), ("MOST_RATED_BYTES", 5 * 24_000 * 8)):
+        with monkeypatch.context() as patch:
+            patch.setattr(shelf, limit, room)
+            both = ready(folder, text + more)
+        assert [len(t.clips) for t in both.tracks] == [1, 5, 1]
+        assert [m.source for m in both.materials[:6]] == [m.source for m in alone.materials]
+        assert list(islice(both.streams()[1], 50)) == list(islice(alone.streams()[1], 50))
+    assert [len(t.clips) for t in ready(folder, text + more).tracks] == [1, 5, 5]
 
 
 def test_the_length_of_a_render_follows_a_slower_sounding(folder: Path) -> None:

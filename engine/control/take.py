@@ -4,11 +4,11 @@ from collections import deque
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from engine.control.deck import PlayingDeck
 from engine.errors import InputError, Problem
-from engine.events import Event
+from engine.events import MOST_GAIN, Event
 from engine.params import ParamTable
 from engine.scene.composition import Composition
 from engine.scene.files import read_bytes
@@ -16,7 +16,23 @@ from engine.spec import RATES_HZ
 
 Frame = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[int, Field(ge=-(2**62), le=2**62)]
-EventFields = tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, float, float, float, Number, float]
+Gain = Annotated[float, Field(ge=0.0, le=MOST_GAIN)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Balance = Annotated[float, Field(ge=-1.0, le=1.0)]
+
+
+def _with_balance(event: Any) -> Any:
+    """Return the fields of an event, of a sidecar from before events had a balance as well."""
+    if isinstance(event, list | tuple) and len(event) == len(Event._fields) - 1:
+        return (*event, 0.0)
+    return event
+
+
+EventFields = Annotated[
+    tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, Gain, Share, Share, Number, Balance],
+    Field(strict=False),
+    BeforeValidator(_with_balance),
+]
 """Those of an `engine.events.Event`."""
 
 MOST_BYTES = 2**28

@@ -125,6 +125,10 @@ class Clashes:
         self._bands[number], self._masks[number] = bands, threshold(bands)
         self._shares[number] = dominance(bands)
 
+    def remove(self, number: int) -> None:
+        """Have a sound that is not steady hide nothing any more, and nothing hide it."""
+        self.replace(number, np.zeros(LOUDNESS_BANDS))
+
     def _spread(self, sound: Sounding, mask: Bands) -> None:
         if sound.steady:
             self._steady += mask

@@ -19,7 +19,7 @@ from engine.scene.impulse import load_impulse
 from engine.scene.material import Material, Progress
 from engine.scene.pass_filter import filtered
 from engine.scene.placement import Arranger
-from engine.scene.polyphony import capped
+from engine.scene.polyphony import capped, counting
 from engine.scene.prediction import predicted_lufs
 from engine.scene.schedule import Clip, crossfade_frames, own_rate, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
@@ -122,14 +122,9 @@ class Composition:
 
     def _arrange(self, end_frame: int) -> "Composition":
         own = self.materials if self.arranged is None else self.materials[: self.arranged.first_added]
-        arranger = Arranger(self.tracks, own, self.seed, self.rate_hz, end_frame, self.scene.placement)
-        timeline = arranger.timeline(lambda track: self._until(track, end_frame))
-        if self.crowded:
-            heard = self._capped({t.number: timeline.of_track(t.number) for t in self.tracks})
-            timeline = timeline.only(
-                event for events in heard.values() for event in events if event.frames > 0
-            )
-        return self.with_timeline(timeline)
+        how = self.scene.placement, self.scene.max_events
+        arranger = Arranger(self.tracks, own, self.seed, self.rate_hz, end_frame, *how)
+        return self.with_timeline(arranger.timeline(lambda track: self._until(track, end_frame)))
 
     def with_timeline(self, timeline: Timeline) -> "Composition":
         """Return this composition with `timeline` for its finite form, and with the clips that are filtered for it."""
@@ -157,22 +152,15 @@ class Composition:
         """
         if end_frame is None:
             window = seconds_to_frames(ENDLESS_WINDOW_S, self.rate_hz)
-            return self._capped({track.number: self._events(track, window) for track in self.tracks})
+            streams = {track.number: self._events(track, window) for track in self.tracks}
+            return capped(streams, counting(self.tracks), self.scene.max_events)
         timeline = self._finite_form(end_frame)
         return {track.number: timeline.of_track(track.number) for track in self.tracks}
-
-    def _capped(self, streams: Mapping[int, Iterator[Event]]) -> dict[int, Iterator[Event]]:
-        return capped(streams, self._counting, self.scene.max_events)
-
-    @property
-    def _counting(self) -> dict[int, float]:
-        """The importance of each track, by its number, whose events count among those that sound at once."""
-        return {t.number: t.importance for t in self.tracks if t.clips and not isinstance(t.schedule, Loop)}
 
     @property
     def crowded(self) -> bool:
         """Whether there may be more events at once than the scene allows, so that what sounds depends on all tracks."""
-        return len(self._counting) > self.scene.max_events
+        return len(counting(self.tracks)) > self.scene.max_events
 
     def _finite_form(self, end_frame: int) -> Timeline:
         timeline = self.finite(end_frame).arranged

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import Field, ValidationError, create_model
 
 from engine.errors import InputError, Problem, SceneError, SoundError
-from engine.events import ANY_FRAME, Event
+from engine.events import ANY_FRAME, MOST_GAIN, Event
 from engine.scene.composition import Composition, compose
 from engine.scene.files import read_bytes
-from engine.scene.load import scene_from_data
+from engine.scene.load import INSTANCE_MARK, scene_from_data
 from engine.scene.material import Progress
 from engine.scene.pass_filter import Pass, PassFilter, samples_sha256
 from engine.scene.reader import field_name, shorten, show
@@ -28,11 +28,9 @@ from engine.scene.strict import Part
 from engine.scene.timeline import Decision, Timeline, What
 
 FORMAT = 1
-MARK = "roomtone_instance"
 MAX_BYTES = 256 << 20
 MAX_FRAMES = 86_400 * 192_000
 MAX_PROBLEMS = 50
-MAX_GAIN = 1e4
 REMEDY = "write the file again with `roomtone render SCENE --instance FILE`"
 
 Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
@@ -50,9 +48,12 @@ def _event_model() -> type[Part]:
         elif kind is int:
             limits = Field(ge=0, le=MAX_FRAMES)
         elif name == "gain":
-            limits = Field(ge=0.0, le=MAX_GAIN)
+            limits = Field(ge=0.0, le=MOST_GAIN)
+        elif name == "balance":
+            limits = Field(ge=-1.0, le=1.0)
         else:
-            limits = Field(ge=-MAX_GAIN, le=MAX_GAIN)
+            # The correlations of cross-fades: beyond, there is no gain that keeps the power.
+            limits = Field(ge=0.0, le=1.0)
         fields[name] = (Annotated[kind, limits], Event._field_defaults.get(name, ...))
     return create_model("EventRecord", __base__=Part, **fields)
 
@@ -131,7 +132,7 @@ def is_instance(path: Path) -> bool:
         head = read_bytes(path, str(path), "file", 1 << 16)
     except SceneError:
         return False
-    return head.lstrip()[:1] == b"{" and f'"{MARK}"'.encode() in head
+    return head.lstrip()[:1] == b"{" and f'"{INSTANCE_MARK}"'.encode() in head
 
 
 def read_instance(path: Path) -> Instance:
@@ -204,6 +205,9 @@ def _faults(instance: Instance, shown: str) -> Iterator[Problem]:
         elif event.offset_frames + event.frames > instance.clips[event.clip].frames:
             allowed = f"at most {instance.clips[event.clip].frames} frames"
             yield Problem("goes beyond the end of its clip", allowed, place, shown)
+        elif max(event.fade_in_frames, event.fade_out_frames) > instance.clips[event.clip].frames:
+            allowed = f"at most {instance.clips[event.clip].frames} frames"
+            yield Problem("has a fade longer than its clip", allowed, place, shown)
         if event.frames < 1 or event.start_frame + event.frames > instance.frames:
             yield Problem(
                 "is empty, or goes beyond the end", f"at most {instance.frames} frames", place, shown
@@ -290,7 +294,7 @@ def texts(
     files = any(m.path is not None for m in composition.materials) or composition.impulse is not None
     filters = dict(enumerate(timeline.filters, timeline.first_added))
     head = {
-        MARK: FORMAT,
+        INSTANCE_MARK: FORMAT,
         "version": version,
         "scene": full_scene(composition),
         "folder": relative_folder(composition.scene, folder) if files else ".",

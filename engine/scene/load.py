@@ -37,6 +37,9 @@ from engine.scene.schema import (
 
 __all__ = ["load_scene", "loads", "locate", "scene_from_data", "scene_schema", "track_names"]
 
+INSTANCE_MARK = "roomtone_instance"
+"""The key by which an instance of a render is known, which is no scene."""
+
 MAX_PROBLEMS = 200
 """Problems worded one by one; a hostile file can hold thousands, which one last line counts."""
 
@@ -112,6 +115,9 @@ def scene_from_data(
     if not isinstance(data, dict):
         what, allowed = f"the scene is {show(data)}", "must be a mapping with keys such as `objects`"
         raise SceneError(Problem(what, allowed, file=file, line=(positions or {}).get((), (0, 0))[0]))
+    if INSTANCE_MARK in data:
+        what, remedy = "this is the instance of a render, and no scene", "`roomtone render` renders it again"
+        raise SceneError(Problem(what, remedy, file=file, line=(positions or {}).get((), (0, 0))[0]))
     form = long_form({"title": _default_title(file), **data})
     faults = [_Fault(path, what, allowed) for path, what, allowed in form.faults]
     scene = None

@@ -4,10 +4,11 @@ Every free sound has its own seeded starts to choose from, drawn by its track's 
 which they are. They are placed in the order of importance, then length, then number; the longest lies at 0.
 
 `free` takes the start with the least overlap in time. `avoid` listens: it keeps the first start if little is hidden
-there (`engine.scene.clash`), else *moves* the sound to the one where least is. What still clashes with something at
-least as important is then *high- or low-passed*, where the clash lies at one end of its range and most of its loudness
-remains, or *attenuated* by up to 6 dB. Events that are random or have a start are not moved, loops are left alone.
-The endless form has no placement: there unmasking reacts.
+there (`engine.scene.clash`), else *moves* the sound to the one where least is. What would be too many at once is then
+*left out* (`engine.scene.polyphony`). What still clashes with something that is heard and at least as important is
+*high- or low-passed*, where the clash lies at one end of its range and most of its loudness remains, or *attenuated*
+by up to 6 dB. Events that are random or have a start are not moved, loops are left alone. The endless form has no
+placement: there unmasking reacts.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,7 @@ from engine.scene.clash import Bands, Clashes, Meeting, Sounding, weight_of
 from engine.scene.energy import ENERGY_LUFS
 from engine.scene.material import Material
 from engine.scene.pass_filter import PassFilter
+from engine.scene.polyphony import capped, counting
 from engine.scene.schedule import track_generator
 from engine.scene.schedules import Loop, Once, Random
 from engine.scene.timeline import Decision, Timeline, What, ended, in_order
@@ -72,6 +74,7 @@ class Arranger:
     rate_hz: int
     end_frame: int
     placement: Placement
+    max_events: int | None = None
     _placed: list[_Placed] = field(default_factory=list)
     _decisions: list[Decision] = field(default_factory=list)
     _filters: list[PassFilter] = field(default_factory=list)
@@ -94,6 +97,7 @@ class Arranger:
         for track in sorted(by_rank, key=lambda t: t is not anchor):
             event = drawn[track.number]
             self._place(track, event, [0] if track is anchor else self._starts(track, event))
+        self._leave_out()
         if self.placement == "avoid":
             self._treat()
         events = [p.event for p in self._placed]
@@ -227,6 +231,29 @@ class Arranger:
                 why,
             )
         )
+
+    def _leave_out(self) -> None:
+        """Leave out what would be too many at once, before anything else is changed because of it."""
+        importances, most = counting(self.tracks), self.max_events
+        if most is None or len(importances) <= most:
+            return
+        streams: dict[int, list[Event]] = {}
+        for placed in sorted(self._placed, key=lambda p: p.event.start_frame):
+            streams.setdefault(placed.event.track, []).append(placed.event)
+        decided = capped({number: iter(events) for number, events in streams.items()}, importances, most)
+        rests = {(e.track, e.start_frame) for events in decided.values() for e in events if e.frames == 0}
+        gone = [p for p in self._placed if (p.event.track, p.event.start_frame) in rests]
+        if not gone:
+            return
+        self._placed = [p for p in self._placed if (p.event.track, p.event.start_frame) not in rests]
+        silent = {(p.track.name, p.event.start_frame) for p in gone}
+        self._decisions = [d for d in self._decisions if (d.track, d.start_frame) not in silent]
+        why = f"left out: {most} that rank higher sound at once"
+        for placed in gone:
+            if placed.number >= 0:
+                self._clashes.remove(placed.number)
+            start_s = placed.event.start_frame / self.rate_hz
+            self._decide(placed.track, placed.event, "left-out", start_s, 0.0, 0.0, why)
 
     def _treat(self) -> None:
         """Turn down or filter what clashes with something at least as important, the least important first."""

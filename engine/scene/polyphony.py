@@ -9,10 +9,20 @@ be. So what sounds is decided by what is known ahead: the same live, in a render
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from engine.events import Event
+from engine.scene.schedules import Loop
+
+if TYPE_CHECKING:
+    from engine.scene.composition import Track
 
 Span = tuple[int, int]
+
+
+def counting(tracks: Iterable["Track"]) -> dict[int, float]:
+    """Return the importance of each track, by its number, whose events count."""
+    return {t.number: t.importance for t in tracks if t.clips and not isinstance(t.schedule, Loop)}
 
 
 def capped(

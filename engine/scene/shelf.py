@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from engine.scene.reader import shorten
 from engine.scene.reverberation import Reverberation, reverberation_or_none
 from engine.scene.schema import Atmo, Loop, Once, Random, SceneObject
 from engine.scene.sounds import FileSound, Found, InputSound, Lookup, SynthSound, track_sound
-from engine.scene.variation import LONGEST_S, rates
+from engine.scene.variation import LONGEST_S, MOST_RATED, MOST_RATED_BYTES, rates
 
 VARIANTS = 3
 """How many soundings a procedural sound that comes again and again has."""
@@ -126,8 +126,12 @@ class Shelf:
     def fill(self, progress: Progress | None) -> None:
         """Make every sound ready; raises SoundError with all that cannot be used, each for its fields."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            made = {key: pool.submit(self._make, key, source) for key, (source, _) in self._wishes.items()}
+            made = {
+                key: pool.submit(self._made_once, key, source) for key, (source, _) in self._wishes.items()
+            }
             heard = {path: pool.submit(reverberation_or_none, path) for path in self._heard}
+            rated: dict[SoundKey, Future[Material]] = {}
+            room = [MOST_RATED, MOST_RATED_BYTES]
             whole = len(made) + len(heard)
             try:
                 for done, (key, future) in enumerate(made.items()):
@@ -135,14 +139,22 @@ class Shelf:
                     if progress:
                         progress(source, done, whole)
                     try:
-                        self._filled.update(future.result())
+                        own = future.result()
                     except SoundError as error:
                         for field in fields:
                             self._problems += [_at(field, key, p) for p in error.problems]
+                        continue
+                    self._filled[key] = own
+                    for rate in self._rates_with_room(key, own, room):
+                        other = key._replace(rate=rate)
+                        self._filled[other] = own  # keeps its place until it is made
+                        rated[other] = pool.submit(self._at_rate, own, rate)
                 for done, (path, listening) in enumerate(heard.items(), len(made)):
                     if progress:
                         progress(path.name, done, whole)
                     self._heard[path] = listening.result()
+                for key, future in rated.items():
+                    self._filled[key] = future.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -152,16 +164,21 @@ class Shelf:
         if progress:
             progress("", whole, whole)
 
-    def _make(self, key: SoundKey, source: str) -> dict[SoundKey, Material]:
-        """Return a sound, and what it is at other rates."""
-        own = self._made_once(key, source)
-        made = {key: own}
-        if len(own.samples) <= seconds_to_frames(LONGEST_S, self.rate_hz):
-            for rate in self._rates.get(key, ()):
-                origin = None if own.origin is None else (*own.origin, rate)
-                found = self._made.get(origin) if origin is not None else None
-                made[key._replace(rate=rate)] = found or at_rate(own, rate, self.rate_hz)
-        return made
+    def _rates_with_room(self, key: SoundKey, own: Material, room: list[int]) -> Sequence[float]:
+        """Return the other rates a sound is made ready at, and take what they need off `room`: sounds, and bytes."""
+        found = tuple(self._rates.get(key, ()))
+        if not found or len(own.samples) > seconds_to_frames(LONGEST_S, self.rate_hz):
+            return ()
+        needs = len(found), round(own.samples.nbytes * sum(1.0 / rate for rate in found))
+        if needs[0] > room[0] or needs[1] > room[1]:
+            return ()
+        room[:] = room[0] - needs[0], room[1] - needs[1]
+        return found
+
+    def _at_rate(self, own: Material, rate: float) -> Material:
+        origin = None if own.origin is None else (*own.origin, rate)
+        found = self._made.get(origin) if origin is not None else None
+        return found or at_rate(own, rate, self.rate_hz)
 
     def _made_once(self, key: SoundKey, source: str) -> Material:
         origin = origin_of(key.sound, source, self.rate_hz, self.seed, key.whole)

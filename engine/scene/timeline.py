@@ -1,7 +1,7 @@
 """The finite form of a scene: everything that sounds up to an end, when, and what was done to place it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dsp.units import ms_to_frames
@@ -9,7 +9,7 @@ from engine.events import Event
 from engine.scene.pass_filter import PassFilter
 from engine.scene.schedule import EVENT_FADE_MS
 
-What = Literal["placed", "moved", "attenuated", "high-passed", "low-passed"]
+What = Literal["placed", "moved", "attenuated", "high-passed", "low-passed", "left-out"]
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,6 @@ class Timeline:
     def of_track(self, number: int) -> Iterator[Event]:
         """Yield the events of one track."""
         return (event for event in self.events if event.track == number)
-
-    def only(self, heard: Iterable[Event]) -> "Timeline":
-        """Return the timeline with those of its events that are `heard`, and what was decided of them."""
-        kept = set(heard)
-        events = tuple(event for event in self.events if event in kept)
-        starts = {event.start_frame for event in events}
-        return replace(
-            self, events=events, decisions=tuple(d for d in self.decisions if d.start_frame in starts)
-        )
 
     def notes(self) -> dict[tuple[str, int], str]:
         """Return in words what was done to an event, by its track and its start."""

@@ -22,6 +22,10 @@ FEWER_RATES = 3
 LONGEST_S = 15.0
 """A longer sound is played at its own rate only: its soundings at others would take too much memory."""
 
+MOST_RATED, MOST_RATED_BYTES = 512, 512 << 20
+"""How many soundings at other rates a scene has, and what they take together; a sound for whose there is no room left
+is played at its own rate only."""
+
 MOST_RATIO = math.sqrt(2.0)
 """No lane is made louder than the other by more: at a hard pan it would have to be without end."""
 
