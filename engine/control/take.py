@@ -4,7 +4,7 @@ from collections import deque
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from engine.control.deck import PlayingDeck
 from engine.errors import InputError, Problem
@@ -16,8 +16,14 @@ from engine.spec import RATES_HZ
 
 Frame = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[int, Field(ge=-(2**62), le=2**62)]
-EventFields = tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, float, float, float, Number, float]
-"""Those of an `engine.events.Event`."""
+EventFields = Annotated[
+    tuple[Frame, Frame, Frame, Frame, Frame, Frame, Frame, float, float, float, Number, float],
+    BeforeValidator(
+        lambda fields: [*fields, 0.0] if isinstance(fields, list) and len(fields) == 11 else fields
+    ),
+    Field(strict=False),
+]
+"""Those of an `engine.events.Event`; without a balance, as a sidecar was written before events had one, it is 0."""
 
 MOST_BYTES = 2**28
 MAX_PROBLEMS = 10
