@@ -96,6 +96,7 @@ def _add_fading(
 ) -> None:
     """Add the frames `begin` to `end` of a voice, where it fades in, out, or both, enters late, or is cut."""
     start, length, heard, cut_at = ints[START], ints[FRAMES], ints[HEARD], ints[CUT_AT]
+    left, right = 1.0 - floats[BALANCE], 1.0 + floats[BALANCE]
     for now in range(begin, end):
         at = now - start
         level = floats[GAIN]
@@ -109,9 +110,8 @@ def _add_fading(
             level *= cut_gain(min(now, cut_at - 1) - ints[HELD_AT], ints[HELD_FRAMES])
         if now >= cut_at:
             level *= cut_gain(now - cut_at, ints[CUT_FRAMES])
-        left, right = source[2 * (ints[OFFSET] + at)], source[2 * (ints[OFFSET] + at) + 1]
-        row[2 * (now - frame)] += np.float32(level * (1.0 - floats[BALANCE]) * left)
-        row[2 * (now - frame) + 1] += np.float32(level * (1.0 + floats[BALANCE]) * right)
+        row[2 * (now - frame)] += np.float32(level * left * source[2 * (ints[OFFSET] + at)])
+        row[2 * (now - frame) + 1] += np.float32(level * right * source[2 * (ints[OFFSET] + at) + 1])
 
 
 @device

@@ -44,11 +44,11 @@ def heard(events: Iterable[Event]) -> list[Event]:
 
 
 def slowly(streams: dict[int, list[Event]], importances: dict[int, float], most: int) -> set[Event]:
-    """All events by rank: each that finds a place on every frame of it is kept."""
+    """All events by importance to the nearest 32nd, start, track: each that finds a place all its time is kept."""
     every = [event for events in streams.values() for event in events]
     taken = np.zeros(10_000, np.int64)
     kept = set()
-    for event in sorted(every, key=lambda e: (-importances[e.track], e.start_frame, e.track)):
+    for event in sorted(every, key=lambda e: (-round(32 * importances[e.track]), e.start_frame, e.track)):
         at = slice(event.start_frame, event.start_frame + event.frames)
         if taken[at].max() < most:
             taken[at] += 1

@@ -1,9 +1,9 @@
 """How many events sound at once: where it would be too many, the less important ones are left out.
 
 Only tracks that are heard once or again and again count; a track that loops sounds all the time, and a live input and a
-sound that is triggered by hand are somebody's will. Events rank by the importance of their track, then by their start,
-then by the number of the track. An event is left out if at any moment of it as many of higher rank sound as there may
-be. So what sounds is decided by what is known ahead: the same live, in a render, and after a seek.
+sound that is triggered by hand are somebody's will. Events rank by the importance of their track to the nearest 32nd,
+then by their start, then by the number of the track. An event is left out if at any moment of it as many of higher rank
+sound as there may be. So what sounds is decided by what is known ahead: the same live, in a render, and after a seek.
 """
 
 import heapq
@@ -16,6 +16,9 @@ from engine.scene.schedules import Loop
 
 if TYPE_CHECKING:
     from engine.scene.composition import Track
+
+STEPS = 32
+"""Of importance: for each there is, what sounds has to be known by one more event ahead."""
 
 Span = tuple[int, int]
 
@@ -67,9 +70,10 @@ class _Cap:
         self, streams: Mapping[int, Iterator[Event]], importances: Mapping[int, float], most: int
     ) -> None:
         self._most = most
-        levels = sorted({importances[number] for number in streams}, reverse=True)
-        self._ranks = [_Rank([s for n, s in streams.items() if importances[n] == level]) for level in levels]
-        self._rank_of = {number: levels.index(importances[number]) for number in streams}
+        steps = {number: round(STEPS * importances[number]) for number in streams}
+        levels = sorted(set(steps.values()), reverse=True)
+        self._ranks = [_Rank([s for n, s in streams.items() if steps[n] == level]) for level in levels]
+        self._rank_of = {number: levels.index(step) for number, step in steps.items()}
         self._decided: dict[int, deque[Event]] = {number: deque() for number in streams}
 
     def stream(self, number: int) -> Iterator[Event]:
