@@ -38,6 +38,7 @@ MODULES = (
     "dsp.capture",
     "dsp.fdn",
     "dsp.early",
+    "dsp.identify_kernels",
 )
 """All modules with kernels, what `engine.control.show` comes to last first; what few scenes need at the end."""
 
