@@ -116,8 +116,8 @@ def block_envelopes(x: Samples, rising: Samples, falling: Samples, block: int, l
 
 
 @kernel(
-    "void(float32[:, ::1], float64, float64, float64, float64, int64, float64[:, ::1], float64[:, :, ::1], "
-    "float64[:, ::1])"
+    "void(float32[:, ::1], float64, float64, float64, float64, int64, int64, float64[:, ::1], "
+    "float64[:, :, ::1], float64[:, ::1])"
 )
 def bend_levels(
     x: Samples,
@@ -126,11 +126,14 @@ def bend_levels(
     threshold: float,
     slope: float,
     block: int,
+    stride: int,
     levels: Floats,
     bends: Floats,
     reductions: Floats,
 ) -> None:
-    """Write the level of the compressed x in every whole block, how it bends with each setting, and the reduction.
+    """Write the level of the compressed x in whole blocks, how it bends with each setting, and the reduction.
+
+    Every `stride`-th block is judged and written; the envelope follows through all of them.
 
     Shapes    x (frames, channels); levels, reductions (channels, blocks); bends (channels, blocks, 4): SLOPE,
               THRESHOLD, RISING, FALLING
@@ -139,11 +142,13 @@ def bend_levels(
               the block weighted by power
     Source    derivatives of the recursion, carried along with it
     """
+    lowest = math.exp(threshold)
     for lane in range(x.shape[1]):
         s, by_rising, by_falling = 0.0, 0.0, 0.0
         for k in range(levels.shape[1]):
             before, after = TINY, TINY
             d_slope, d_threshold, d_rising, d_falling = 0.0, 0.0, 0.0, 0.0
+            judged = k % stride == 0
             for n in range(k * block, (k + 1) * block):
                 v = abs(np.float64(x[n, lane]))
                 distance = s - v
@@ -155,17 +160,20 @@ def bend_levels(
                     by_rising = falling * by_rising
                     by_falling = distance + falling * by_falling
                     s = v + falling * distance
-                power = v * v
-                before += power
-                if s > 0.0:
-                    over = math.log(s) - threshold
-                    if over > 0.0:
+                if judged:
+                    power = v * v
+                    before += power
+                    if s > lowest:
+                        over = math.log(s) - threshold
                         power *= math.exp(-2.0 * slope * over)
                         d_slope -= power * over
                         d_threshold += power
-                        d_rising -= power * by_rising / s
-                        d_falling -= power * by_falling / s
-                after += power
+                        share = power / s
+                        d_rising -= share * by_rising
+                        d_falling -= share * by_falling
+                    after += power
+            if not judged:
+                continue
             scale = 2.0 * DB_PER_NEPER_POWER / after
             levels[lane, k] = 10.0 * math.log10(after / block)
             bends[lane, k, SLOPE] = scale * d_slope

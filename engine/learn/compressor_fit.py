@@ -1,6 +1,7 @@
 """The compressor that lies between two sounds: threshold, ratio, attack and release, from how the level was bent."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ LEAST_SLOPE, MOST_SLOPE = 0.0, 0.98
 
 STARTS = 3
 STEPS = 25
+MOST_REJECTED = 4
 HUBER = 1.5
 """Residuals above this many standard deviations count for less."""
 INDEPENDENT = 1.0 / 8.0
@@ -82,7 +84,7 @@ class Fit:
     """Settings, how far the levels are from theirs, and how certain they are.
 
     reductions_db   float64 `[active blocks]`, of all channels
-    spreads         standard errors: threshold in dB, ratio, attack and release in nepers (0.1 is about 10 %)
+    spreads         standard errors: threshold and gain in dB, ratio, attack and release in nepers (0.1 is about 10 %)
     """
 
     settings: Settings
@@ -95,6 +97,21 @@ class Fit:
     def reduction_db(self) -> float:
         """The gain reduction that 5 % of the active blocks exceed."""
         return float(np.percentile(self.reductions_db, 95.0)) if len(self.reductions_db) else 0.0
+
+
+class State(NamedTuple):
+    """How settings do: residuals in dB `[n]`, their slopes `[n, 4]` and weights `[n]`, and what a channel has of its own.
+
+    Shapes    gains (channels,); reductions (channels, blocks); centres (channels, 4): what was taken off the slopes
+    """
+
+    cost: float
+    residuals: Floats
+    slopes: Floats
+    weights: Floats
+    gains: Floats
+    reductions: Floats
+    centres: Floats
 
 
 class CompressorFit:
@@ -159,9 +176,15 @@ class CompressorFit:
                 )
         return [settings for _, settings in sorted(found, key=lambda f: f[0])]
 
-    def refine(self, z: Samples, start: Settings, steps: int = STEPS) -> Fit:
-        """Return the best settings near `start`: damped Gauss-Newton on the levels of the blocks, outliers held back."""
-        levels, active = self.active(z)
+    def refine(
+        self, z: Samples, start: Settings, steps: int = STEPS, stride: int = 1, gain: float = 1e-5
+    ) -> Fit:
+        """Return the best settings near `start`: damped Gauss-Newton on the levels of the blocks, outliers held back.
+
+        It looks at every `stride`-th block and ends after `steps`, or when one makes less than `gain` of difference.
+        """
+        active = self.active(z)[1]
+        active[:, np.arange(self._shape[1]) % stride > 0] = False
         wanted = np.where(active, self._wanted_db, 0.0)
         p = np.array(
             [
@@ -171,41 +194,42 @@ class CompressorFit:
                 np.log(start.release_ms),
             ]
         )
-        state = self._judge(z, p, wanted, active)
-        damping = 1e-3
+        state = self._judge(z, p, wanted, active, stride)
+        damping, rejected = 1e-3, 0
         for _ in range(steps):
-            weights, rows, residuals = state[3], state[2], state[1]
+            weights, rows, residuals = state.weights, state.slopes, state.residuals
             normal = rows.T @ (rows * weights[:, None])
             gradient = rows.T @ (weights * residuals)
             damped = normal + damping * np.diag(np.diag(normal) + 1e-9)
             move = np.linalg.solve(damped + 1e-9 * np.eye(4), gradient)
             moved = _bounded(p + np.clip(move, -0.7, 0.7))
-            tried = self._judge(z, moved, wanted, active)
-            if tried[0] < state[0]:
-                small = bool(np.all(np.abs(moved - p) < 1e-4)) or tried[0] > state[0] * (1.0 - 1e-6)
+            tried = self._judge(z, moved, wanted, active, stride)
+            if tried.cost < state.cost:
+                small = tried.cost > state.cost * (1.0 - gain)
                 p, state, damping = moved, tried, max(damping * 0.2, 1e-7)
                 if small:
                     break
             else:
-                damping *= 8.0
-                if damping > 1e6:
+                damping *= 20.0
+                rejected += 1
+                if rejected > MOST_REJECTED:
                     break
         return self._fit(p, state, active)
 
     def _judge(
-        self, z: Samples, p: Floats, wanted: Floats, active: NDArray[np.bool_]
-    ) -> tuple[float, Floats, Floats, Floats, Floats, Floats]:
-        """Return cost, residuals, their slopes, weights, the gain of each channel and all reductions."""
+        self, z: Samples, p: Floats, wanted: Floats, active: NDArray[np.bool_], stride: int
+    ) -> State:
+        """Return how settings do."""
         rising, falling = time_share(np.exp(p[2]), self._rate_hz), time_share(np.exp(p[3]), self._rate_hz)
-        levels, reductions = np.empty(self._shape), np.empty(self._shape)
-        bends = np.empty((*self._shape, 4))
-        bend_levels(z, rising, falling, p[1], p[0], self._block, levels, bends, reductions)
+        levels, reductions = np.zeros(self._shape), np.zeros(self._shape)
+        bends = np.zeros((*self._shape, 4))
+        bend_levels(z, rising, falling, p[1], p[0], self._block, stride, levels, bends, reductions)
         bends[..., RISING] *= -rising * np.log(max(rising, 1e-300))
         bends[..., FALLING] *= -falling * np.log(max(falling, 1e-300))
         rows = bends[..., [SLOPE, THRESHOLD, RISING, FALLING]]
         residual = wanted - levels
         gains = np.zeros(self._shape[0])
-        parts, slopes, weights = [], [], []
+        parts, slopes, weights, centres = [], [], [], np.zeros((self._shape[0], 4))
         for lane, on in enumerate(active):
             if not on.any():
                 continue
@@ -216,31 +240,35 @@ class CompressorFit:
             w = 1.0 / np.maximum(1.0, np.abs(off) / (HUBER * scale))
             total = w.sum()
             parts.append(off - (w @ off) / total)
-            slopes.append(b - (w @ b) / total)
+            centres[lane] = (w @ b) / total
+            slopes.append(b - centres[lane])
             weights.append(w)
         off = np.concatenate(parts)
         cost = float(np.mean(np.minimum(np.abs(off), 12.0))) + 1e-4 * abs(float(p[0]))
-        return cost, off, np.concatenate(slopes), np.concatenate(weights), gains, reductions
+        return State(cost, off, np.concatenate(slopes), np.concatenate(weights), gains, reductions, centres)
 
     def _fit(
         self,
         p: Floats,
-        state: tuple[float, Floats, Floats, Floats, Floats, Floats],
+        state: State,
         active: NDArray[np.bool_],
     ) -> Fit:
-        cost, residuals, rows, weights, gains, reductions = state
+        cost, residuals, rows, weights, gains, reductions, centres = state
         noise = max(LEAST_NOISE_DB, float(np.sqrt(np.mean(weights * residuals**2))))
         normal = rows.T @ (rows * weights[:, None]) * INDEPENDENT + 1e-9 * np.eye(4)
-        errors = noise * np.sqrt(np.diag(np.linalg.inv(normal)))
+        covariance = noise**2 * np.linalg.inv(normal)
+        errors = np.sqrt(np.diag(covariance))
+        by_settings = max(float(c @ covariance @ c) for c in centres)
         slope = float(p[0])
         spreads = {
             "threshold_db": float(errors[1]) * 20.0 / np.log(10.0),
             "ratio": float(errors[0]) / max(1.0 - slope, 0.02),
             "attack_ms": float(errors[2]),
             "release_ms": float(errors[3]),
+            "gain_db": float(np.sqrt(by_settings + noise**2 / max(1.0, len(rows) * INDEPENDENT))),
         }
         settings = Settings(
-            float(p[1]) * 20.0 / np.log(10.0),
+            float(p[1] * 20.0 / np.log(10.0)),
             1.0 / (1.0 - slope),
             float(np.exp(p[2])),
             float(np.exp(p[3])),

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dsp.stft import hann
+from engine.errors import InputError, Problem
 from engine.learn.bands import BANDS, fast_length
 from engine.learn.compressor_fit import STARTS, CompressorFit, Fit, Settings
 from engine.learn.equaliser import CurveFit, response
@@ -33,13 +34,17 @@ RING_S = 1.0
 
 ROUGH_PASSES = 2
 ROUNDS = 8
-SETTLED_DB = 0.02
+SETTLED_DB = 0.05
+COARSE = 4
+"""Every fourth millisecond says enough on the way."""
 ROUGH_SPREAD_DB = 0.7
 LEAST_SPREAD_DB = 0.03
 MOST_SPREAD_DB = 40.0
 HEARD_DB = 75.0
 """A band further below the loudest one says nothing in a level ratio."""
 FADE_S = 0.02
+MOST_MORE_FRAMES = 64
+CLEARLY = 1.05
 WARM_S = 2.0
 """What a stretch out of the middle needs until its envelope no longer depends on what was before."""
 
@@ -48,11 +53,13 @@ WARM_S = 2.0
 class Found:
     """What lies between the two sounds of a pair.
 
-    eq_db       float64 `[31]`: gains of the peak filters at `bands.CENTRES_HZ`, zero mean; gain and threshold hold the rest
+    pair        the two, lag taken out
+    gains_db    float64 `[31]`: of the peak filters at `bands.CENTRES_HZ`; their mean is as near to 0 as the curve lets it
     spread_db   float64 `[31]`: how uncertain each is; large where the raw sound holds nothing
     """
 
-    eq_db: Floats
+    pair: Pair
+    gains_db: Floats
     spread_db: Floats
     fit: Fit
     rounds: int
@@ -62,12 +69,13 @@ class Found:
         """Of the compressor."""
         return self.fit.settings
 
-    def rendered(self, raw: Samples, rate_hz: float) -> Samples:
-        """Return what the settings make of float32 `[frames, channels]`."""
-        return self.settings.applied(_Filter(raw, rate_hz).filtered(self.eq_db), rate_hz)
+    def rendered(self) -> Samples:
+        """Return what the settings make of the raw sound, float32 `[frames, channels]`."""
+        rate_hz = self.pair.rate_hz
+        return self.settings.applied(Filter(self.pair.raw, rate_hz).filtered(self.gains_db), rate_hz)
 
 
-class _Filter:
+class Filter:
     """One sound through many equalisers, by its Fourier transform."""
 
     def __init__(self, raw: Samples, rate_hz: float) -> None:
@@ -110,36 +118,56 @@ def _points(rate_hz: float) -> Floats:
 def identify(pair: Pair, progress: Progress | None = None) -> Found:
     """Return what lies between the two sounds of a pair."""
     tell = progress or (lambda *_: None)
-    rate_hz = pair.rate_hz
     steps = ROUNDS + 2
     tell("equaliser", 0, steps)
-    at_hz = _points(rate_hz)
-    curve = CurveFit(at_hz, rate_hz)
-    filtering = _Filter(pair.raw, rate_hz)
-    gains_db = _rough_curve(pair, curve)
-    z = filtering.filtered(gains_db)
-    tell("compressor", 1, steps)
-    fitter = CompressorFit(
-        pair.mixed, rate_hz, pair.usable, round(WARM_S * rate_hz) if pair.start_s > 0.0 else 0
-    )
-    found = fitter.search(z)
-    fits = [fitter.refine(z, start, 12) for start in _distinct(found)]
-    fit = min(fits, key=lambda f: f.cost)
-    linear = _LinearCurve(pair, curve)
+    curve = CurveFit(_points(pair.rate_hz), pair.rate_hz)
+    begun = _begin(pair, curve)
+    lag = begun.linear.lag(begun.z, begun.fit.settings)
+    if lag:
+        # What the equaliser did to the phase, or a note that goes on, had the sounds found a frame or two apart.
+        pair = pair.shifted(lag)
+        begun = _begin(pair, curve)
+    gains_db, z, fit = begun.gains_db, begun.z, begun.fit
     spread = np.full(POINTS, ROUGH_SPREAD_DB)
     done = 0
     for done in range(1, ROUNDS + 1):
-        tell("both", 1 + done, steps)
+        tell("both", done, steps)
         before = gains_db
-        missing, spread = linear.missing(z, fit.settings)
+        missing, spread = begun.linear.missing(z, fit.settings)
         gains_db = curve.step(gains_db, missing, spread)
-        z = filtering.filtered(gains_db)
-        fit = fitter.refine(z, fit.settings, 8)
+        z = begun.filtering.filtered(gains_db)
+        fit = begun.fitter.refine(z, fit.settings, 4, COARSE, 1e-2)
         if np.abs(curve.curve_db(gains_db) - curve.curve_db(before)).max() < SETTLED_DB:
             break
-    fit = fitter.refine(z, fit.settings)
+    fit = begun.fitter.refine(z, fit.settings)
     tell("done", steps, steps)
-    return Found(gains_db, curve.spreads(gains_db, spread), fit, done)
+    return Found(pair, gains_db, curve.spreads(gains_db, spread), fit, done)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A first guess and what it was made with."""
+
+    filtering: "Filter"
+    fitter: CompressorFit
+    linear: "_LinearCurve"
+    gains_db: Floats
+    z: Samples
+    fit: Fit
+
+
+def _begin(pair: Pair, curve: CurveFit) -> _Begun:
+    rate_hz = pair.rate_hz
+    filtering = Filter(pair.raw, rate_hz)
+    gains_db = _rough_curve(pair, curve)
+    z = filtering.filtered(gains_db)
+    skip = round(WARM_S * rate_hz) if pair.start_s > 0.0 else 0
+    fitter = CompressorFit(pair.mixed, rate_hz, pair.usable, skip)
+    starts = _distinct(fitter.search(z))
+    if not starts:
+        raise InputError(Problem("too little of the two sounds is loud enough to compare", "at least 10 ms"))
+    fit = min((fitter.refine(z, start, 10, COARSE, 1e-2) for start in starts), key=lambda f: f.cost)
+    return _Begun(filtering, fitter, _LinearCurve(pair, curve), gains_db, z, fit)
 
 
 def _distinct(found: list[Settings]) -> list[Settings]:
@@ -197,6 +225,18 @@ class _LinearCurve:
         self._taper[len(pair.raw) - fade :] = hann(2 * fade)[fade:].astype(np.float32)
         if pair.start_s > 0.0:
             self._taper[:fade] = hann(2 * fade)[:fade].astype(np.float32)
+
+    def lag(self, z: Samples, settings: Settings) -> int:
+        """Return by how many frames the mixed sound is still behind z: 0 unless another lag is clearly better."""
+        before = settings.taken_out(self._pair.mixed, z, self._pair.rate_hz)
+        a, b = np.fft.rfft(z, 2 * self._length, axis=0), np.fft.rfft(before, 2 * self._length, axis=0)
+        cross = (np.conj(a) * b).sum(axis=1)
+        size = np.abs(cross)
+        cross = np.where(size > 1e-6 * size.max(), cross / np.maximum(size, 1e-30), 0.0)
+        found = np.abs(np.fft.irfft(cross))
+        near = np.concatenate([found[-MOST_MORE_FRAMES:], found[: MOST_MORE_FRAMES + 1]])
+        best = int(np.argmax(near)) - MOST_MORE_FRAMES
+        return best if near.max() > CLEARLY * found[0] else 0
 
     def missing(self, z: Samples, settings: Settings) -> tuple[Floats, Floats]:
         """Return what z lacks in dB at the points of the curve, and the standard deviation of that."""

@@ -1,6 +1,6 @@
 """A raw and a mixed recording of the same sound, brought together: rate, lag, polarity, level; or refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -53,6 +53,18 @@ class Pair:
     start_s: float
     notes: tuple[str, ...]
 
+    def shifted(self, frames: int) -> "Pair":
+        """Return the pair with the mixed sound taken to be so many frames further behind."""
+        late, early = max(frames, 0), max(-frames, 0)
+        count = len(self.raw) - abs(frames)
+        return replace(
+            self,
+            raw=np.ascontiguousarray(self.raw[early : early + count]),
+            mixed=np.ascontiguousarray(self.mixed[late : late + count]),
+            usable=self.usable[late : late + count],
+            lag_s=self.lag_s + frames / self.rate_hz,
+        )
+
 
 def make_pair(raw: Samples, raw_hz: float, mixed: Samples, mixed_hz: float) -> Pair:
     """Bring two sounds `[frames, 1 or 2]` together.
@@ -88,8 +100,6 @@ def make_pair(raw: Samples, raw_hz: float, mixed: Samples, mixed_hz: float) -> P
                 f"at most {1000.0 * MOST_LAG_S:g} ms, from the same start",
             )
         )
-    if lag:
-        notes.append(f"lag {lag:+d} frames ({1000.0 * lag / rate_hz:+.2f} ms) taken out")
     mixed, usable = mixed[max(lag, 0) :], usable[max(lag, 0) :]
     raw = raw[max(-lag, 0) :]
     frames = min(len(raw), len(mixed))
