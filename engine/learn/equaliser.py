@@ -20,8 +20,6 @@ HIGHEST = 0.48
 """Of the rate: a filter that is to stand above has no room and is left out."""
 
 STEP_DB = 0.5
-MEAN_DB = 0.1
-"""The mean of all bands is held at 0 this closely: what lifts all of them alike is gain."""
 ROUGHNESS_DB, LIFT_DB = 1.5, 15.0
 """How far a band is expected from the mean of its neighbours, and from 0, where nothing is heard of it."""
 
@@ -66,8 +64,7 @@ class CurveFit:
         self.at_hz = at_hz
         self.rate_hz = rate_hz
         bends = np.diff(np.eye(BANDS), 2, axis=0) / ROUGHNESS_DB
-        level = (np.arange(BANDS) < usable(rate_hz)) / (usable(rate_hz) * MEAN_DB)
-        self._prior = np.concatenate([bends, np.eye(BANDS) / LIFT_DB, level[None]])
+        self._prior = np.concatenate([bends, np.eye(BANDS) / LIFT_DB])
 
     def curve_db(self, gains_db: Floats) -> Floats:
         """Return the curve of the equaliser there."""
