@@ -138,14 +138,14 @@ class CompressorFit:
         block_levels(x, self._block, levels)
         return levels
 
-    def active(self, z: Samples) -> tuple[Floats, NDArray[np.bool_]]:
+    def active(self, z: Samples, range_db: float = ACTIVE_DB) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the levels of z in dB `[channels, blocks]`, and where both sounds are loud enough to compare."""
         levels = self._levels(z)
-        return levels, self._heard & (levels > levels.max() - ACTIVE_DB)
+        return levels, self._heard & (levels > levels.max() - range_db)
 
-    def search(self, z: Samples) -> list[Settings]:
+    def search(self, z: Samples, range_db: float = ACTIVE_DB) -> list[Settings]:
         """Return the most likely settings, best first: all pairs of times on a grid, the best threshold and ratio of each."""
-        levels, active = self.active(z)
+        levels, active = self.active(z, range_db)
         if active.sum() < 10:
             return []
         change = np.where(active, self._wanted_db - levels, 0.0)

@@ -43,13 +43,20 @@ def response(gains_db: Floats, at_hz: Floats, rate_hz: float) -> Complexes:
 
 
 def _peak(centre_hz: float, gain_db: float, z: Complexes, rate_hz: float) -> Complexes:
+    """Return the response of one filter with its coefficients in float32, as pedalboard has them.
+
+    At 20 Hz rounding moves a filter so far that a sound comes out with an error of -38 dB if it is left out.
+    """
     root = 10.0 ** (gain_db / 40.0)
     w = 2.0 * np.pi * centre_hz / rate_hz
     alpha, middle = np.sin(w) / (2.0 * Q), -2.0 * np.cos(w)
-    shared = z * (middle + z)
-    top = (1.0 + alpha * root) + shared - alpha * root * (z * z)
-    bottom = (1.0 + alpha / root) + shared - alpha / root * (z * z)
-    return top / bottom
+    top = np.array([1.0 + alpha * root, middle, 1.0 - alpha * root], np.float32)
+    bottom = np.array([1.0 + alpha / root, middle, 1.0 - alpha / root], np.float32)
+    scale = np.float32(1.0) / bottom[0]
+    b = (top * scale).astype(np.float64)
+    a = (bottom * scale).astype(np.float64)
+    made: Complexes = (b[0] + z * (b[1] + b[2] * z)) / (1.0 + z * (a[1] + a[2] * z))
+    return made
 
 
 def curve_db(gains_db: Floats, at_hz: Floats, rate_hz: float) -> Floats:

@@ -8,6 +8,7 @@ is read off the cross-spectrum.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from dsp.stft import hann
 from engine.errors import InputError, Problem
 from engine.learn.bands import BANDS, fast_length
-from engine.learn.compressor_fit import STARTS, CompressorFit, Fit, Settings
+from engine.learn.compressor_fit import ACTIVE_DB, STARTS, CompressorFit, Fit, Settings
 from engine.learn.equaliser import CurveFit, response
 from engine.learn.pair import Pair
 
@@ -37,6 +38,10 @@ ROUNDS = 8
 SETTLED_DB = 0.05
 COARSE = 4
 """Every fourth millisecond says enough on the way."""
+AGAIN = 2
+SETTLED_LEVEL_DB = 0.1
+"""With more left in the median of the levels, the compressor is sought anew with the equaliser as it is then."""
+AGAIN_ACTIVE_DB = (25.0, 50.0)
 ROUGH_SPREAD_DB = 0.7
 LEAST_SPREAD_DB = 0.03
 MOST_SPREAD_DB = 40.0
@@ -62,7 +67,6 @@ class Found:
     gains_db: Floats
     spread_db: Floats
     fit: Fit
-    rounds: int
 
     @property
     def settings(self) -> Settings:
@@ -127,11 +131,36 @@ def identify(pair: Pair, progress: Progress | None = None) -> Found:
         # What the equaliser did to the phase, or a note that goes on, had the sounds found a frame or two apart.
         pair = pair.shifted(lag)
         begun = _begin(pair, curve)
-    gains_db, z, fit = begun.gains_db, begun.z, begun.fit
+    best = _descend(begun, curve, begun.gains_db, begun.z, begun.fit, tell)
+    for attempt in range(AGAIN):
+        if best.fit.residual_db < SETTLED_LEVEL_DB:
+            break
+        tell("once more", 0, steps)
+        fit = _start(begun.fitter, best.z, AGAIN_ACTIVE_DB[attempt])
+        tried = _descend(begun, curve, best.gains_db, best.z, fit, tell)
+        if tried.fit.cost < best.fit.cost:
+            best = tried
+    fit = begun.fitter.refine(best.z, best.fit.settings)
+    tell("done", steps, steps)
+    return Found(pair, best.gains_db, curve.spreads(best.gains_db, best.spread_db), fit)
+
+
+class _State(NamedTuple):
+    """Where the search is: gains of the filters, the raw sound through them, the compressor, how sure the curve is."""
+
+    gains_db: Floats
+    z: Samples
+    fit: Fit
+    spread_db: Floats
+
+
+def _descend(
+    begun: "_Begun", curve: CurveFit, gains_db: Floats, z: Samples, fit: Fit, tell: Progress
+) -> _State:
+    """Better equaliser and compressor in turn until the curve no longer moves."""
     spread = np.full(POINTS, ROUGH_SPREAD_DB)
-    done = 0
     for done in range(1, ROUNDS + 1):
-        tell("both", done, steps)
+        tell("both", done, ROUNDS + 2)
         before = gains_db
         missing, spread = begun.linear.missing(z, fit.settings)
         gains_db = curve.step(gains_db, missing, spread)
@@ -139,9 +168,15 @@ def identify(pair: Pair, progress: Progress | None = None) -> Found:
         fit = begun.fitter.refine(z, fit.settings, 4, COARSE, 1e-2)
         if np.abs(curve.curve_db(gains_db) - curve.curve_db(before)).max() < SETTLED_DB:
             break
-    fit = begun.fitter.refine(z, fit.settings)
-    tell("done", steps, steps)
-    return Found(pair, gains_db, curve.spreads(gains_db, spread), fit, done)
+    return _State(gains_db, z, fit, spread)
+
+
+def _start(fitter: CompressorFit, z: Samples, active_db: float = ACTIVE_DB) -> Fit:
+    """Return the best compressor from the best few places of the grid."""
+    starts = _distinct(fitter.search(z, active_db))
+    if not starts:
+        raise InputError(Problem("too little of the two sounds is loud enough to compare", "at least 10 ms"))
+    return min((fitter.refine(z, start, 10, COARSE, 1e-2) for start in starts), key=lambda f: f.cost)
 
 
 @dataclass(frozen=True)
@@ -163,10 +198,7 @@ def _begin(pair: Pair, curve: CurveFit) -> _Begun:
     z = filtering.filtered(gains_db)
     skip = round(WARM_S * rate_hz) if pair.start_s > 0.0 else 0
     fitter = CompressorFit(pair.mixed, rate_hz, pair.usable, skip)
-    starts = _distinct(fitter.search(z))
-    if not starts:
-        raise InputError(Problem("too little of the two sounds is loud enough to compare", "at least 10 ms"))
-    fit = min((fitter.refine(z, start, 10, COARSE, 1e-2) for start in starts), key=lambda f: f.cost)
+    fit = _start(fitter, z)
     return _Begun(filtering, fitter, _LinearCurve(pair, curve), gains_db, z, fit)
 
 

@@ -30,6 +30,7 @@ CLIPPED = 0.999
 CLIP_RUN = 3
 """So many frames in a row at full scale are clipped."""
 SEGMENTS = 16
+HEARD_RANGE_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,12 @@ def make_pair(raw: Samples, raw_hz: float, mixed: Samples, mixed_hz: float) -> P
     raw, mixed = _same_channels(raw, mixed, notes)
     lag = find_lag(raw, mixed, rate_hz)
     if abs(lag) > MOST_LAG_S * rate_hz:
+        late, early = mixed[max(lag, 0) :], raw[max(-lag, 0) :]
+        frames = min(len(late), len(early))
+        if frames < LEAST_S * rate_hz or coherence(early[:frames], late[:frames]) < LEAST_COHERENCE:
+            raise InputError(
+                Problem("raw and mixed do not belong together", "two versions of one recording, from the same start")
+            )
         raise InputError(
             Problem(
                 f"the mixed sound is {1000.0 * lag / rate_hz:+.0f} ms from the raw one",
@@ -196,11 +203,17 @@ def coherence(raw: Samples, mixed: Samples) -> float:
     step = length // 2
     total, weight = 0.0, 0.0
     for x, y in zip(raw.T, mixed.T, strict=True):
-        a = np.fft.rfft(sliding_window_view(x, length)[::step] * window)
-        b = np.fft.rfft(sliding_window_view(y, length)[::step] * window)
+        a = np.fft.rfft(sliding_window_view(x, length)[::step] * window).astype(np.complex128)
+        b = np.fft.rfft(sliding_window_view(y, length)[::step] * window).astype(np.complex128)
+        # A compressor's gain is another one in every segment: each is brought to the same level.
+        sizes = [np.linalg.norm(s, axis=1) for s in (a, b)]
+        heard = np.logical_and(*(size > 10.0 ** (-HEARD_RANGE_DB / 20.0) * size.max() for size in sizes))
+        if heard.sum() < 2:
+            continue
+        a, b = (s[heard] / size[heard, None] for s, size in zip((a, b), sizes, strict=True))
         pa, pb = (np.abs(a) ** 2).mean(axis=0), (np.abs(b) ** 2).mean(axis=0)
         shared = np.abs((np.conj(a) * b).mean(axis=0)) ** 2
-        level = np.sqrt(pa.astype(np.float64) * pb)
+        level = np.sqrt(pa * pb)
         total += float((shared / np.maximum(pa * pb, 1e-30) * level).sum())
         weight += float(level.sum())
     return min(1.0, total / weight) if weight > 0.0 else 0.0
