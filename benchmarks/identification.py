@@ -139,7 +139,17 @@ def run(folder: Path | None, pairs: int | None, seed: int = SEED) -> list[Row]:
 def summary(rows: list[Row]) -> dict[str, Any]:
     """Return medians, means and 90th percentiles of all figures, and what reaches its goal."""
     figures: dict[str, Any] = {}
-    for name in ("eq_db", "threshold_db", "ratio", "attack", "release", "gain_db", "loudness_lu", "level_db", "stft"):
+    for name in (
+        "eq_db",
+        "threshold_db",
+        "ratio",
+        "attack",
+        "release",
+        "gain_db",
+        "loudness_lu",
+        "level_db",
+        "stft",
+    ):
         figures[name] = _spread([getattr(row, name) for row in rows])
     figures["stft_before"] = _spread([row.stft_before for row in rows])
     figures["seconds"] = _spread([row.seconds for row in rows])
@@ -167,9 +177,13 @@ def _spread(values: list[float | None]) -> dict[str, float]:
 
 def main() -> None:
     """Print the figures; exit code 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description="How well mix settings are found between a raw and a mixed sound.")
+    parser = argparse.ArgumentParser(
+        description="How well mix settings are found between a raw and a mixed sound."
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--sounds", type=Path, default=SOUNDS, help="folder of sounds; made-up ones if missing")
+    parser.add_argument(
+        "--sounds", type=Path, default=SOUNDS, help="folder of sounds; made-up ones if missing"
+    )
     parser.add_argument("--made-up", action="store_true", help="take made-up sounds")
     parser.add_argument("--pairs", type=int, default=None, help="at most so many")
     parser.add_argument("--seed", type=int, default=SEED)
@@ -179,12 +193,16 @@ def main() -> None:
     if given.json:
         print(json.dumps({**found, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
-        print(f"{found['pairs']} pairs, {found['pairs_with_reduction']} with more than 2 dB of gain reduction")
+        print(
+            f"{found['pairs']} pairs, {found['pairs_with_reduction']} with more than 2 dB of gain reduction"
+        )
         print(f"{'':14}{'median':>9}{'mean':>9}{'p90':>9}{'pairs':>7}{'goal':>7}")
         for name, spread in found["figures"].items():
             goal = GOALS.get(name)
             told = "" if goal is None else f"{goal:7g}" + ("" if found["reached"][name] else "  missed")
-            print(f"{name:14}{spread['median']:9.4f}{spread['mean']:9.4f}{spread['p90']:9.4f}{spread['count']:7}{told}")
+            print(
+                f"{name:14}{spread['median']:9.4f}{spread['mean']:9.4f}{spread['p90']:9.4f}{spread['count']:7}{told}"
+            )
     sys.exit(0 if all(found["reached"].values()) else 1)
 
 

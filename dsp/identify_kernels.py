@@ -1,4 +1,4 @@
-"""What a compressor does to a sound, as kernels: the sound itself, its envelope, and how its level bends with a setting.
+"""What a compressor does to a sound: the sound itself, its envelope, and how its level bends with a setting.
 
 The compressor is pedalboard's: the envelope follows the magnitude, s = |x| + c (s - |x|) with one share c while |x| is
 above s and another one below; above the threshold T the gain is (s / T)^(1/R - 1), hard knee, no make-up, each channel
@@ -28,9 +28,9 @@ TINY = 1e-30
 
 
 def time_share(time_ms: float, rate_hz: float) -> float:
-    """Return the share of its distance that the envelope keeps in a frame, as pedalboard's does: exp(-2 pi 1000 / (rate ms)).
+    """Return the share of its distance that the envelope keeps in a frame, as pedalboard's does.
 
-    2 pi faster than a one-pole time constant of that length. Below 1 us it is 0.
+    It is exp(-2 pi 1000 / (rate ms)), 2 pi faster than a one-pole time constant of that length. Below 1 us it is 0.
     """
     return math.exp(-2.0 * math.pi * 1000.0 / (rate_hz * time_ms)) if time_ms >= 1e-3 else 0.0
 
@@ -83,7 +83,7 @@ def divide_out(
 
 @kernel("void(float32[:, ::1], int64, float64[:, ::1])")
 def block_levels(x: Samples, block: int, levels: Floats) -> None:
-    """Write the mean power of every whole block, in dB (full scale 1.0, at least -300), to levels (channels, blocks)."""
+    """Write the mean power of every whole block, in dB, at least -300, to levels (channels, blocks)."""
     for lane in range(x.shape[1]):
         for k in range(levels.shape[1]):
             total = 0.0

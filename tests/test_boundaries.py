@@ -48,7 +48,15 @@ ALLOWED = {
         *("engine", *PARTS, "dsp", "presets", "benchmarks"),
         *("numba", "rich", "matplotlib", "platformdirs", "rtmidi"),
     },
-    "benchmarks.peers": {"engine", "engine.cli", "engine.learn", "dsp", "benchmarks", "pedalboard", "dawdreamer"},
+    "benchmarks.peers": {
+        "engine",
+        "engine.cli",
+        "engine.learn",
+        "dsp",
+        "benchmarks",
+        "pedalboard",
+        "dawdreamer",
+    },
 }
 """Folder → what it may import besides the standard library and numpy; `engine` is the words all sides share."""
 

@@ -1,4 +1,4 @@
-"""Pairs of a raw and a mixed sound whose settings are known, made with pedalboard: 31 peak filters, compressor, gain."""
+"""Raw and mixed sounds whose settings are known, made with pedalboard: 31 peak filters, compressor, gain."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Mix:
             pedalboard.PeakFilter(float(hz), float(gain), Q)
             for hz, gain in zip(CENTRES_HZ, self.eq_db, strict=True)
         ]
-        board = pedalboard.Pedalboard(
+        board = pedalboard.Pedalboard(  # type: ignore[attr-defined]
             [
                 *filters,
                 pedalboard.Compressor(self.threshold_db, self.ratio, self.attack_ms, self.release_ms),

@@ -41,13 +41,17 @@ TITLES = {
 
 
 def match(
-    raw: Annotated[Path, typer.Argument(metavar="RAW", help="The sound as it was recorded.", show_default=False)],
+    raw: Annotated[
+        Path, typer.Argument(metavar="RAW", help="The sound as it was recorded.", show_default=False)
+    ],
     mixed: Annotated[
         Path | None, typer.Argument(metavar="[MIXED]", help="The same sound, mixed.", show_default=False)
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="SOUND", help="Another sound to come near to, instead of MIXED.", show_default=False),
+        typer.Option(
+            metavar="SOUND", help="Another sound to come near to, instead of MIXED.", show_default=False
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -57,7 +61,9 @@ def match(
 ) -> None:
     """Match a sound."""
     if (mixed is None) == (reference is None):
-        raise InputError(Problem("needs one sound to match", "either MIXED or --reference SOUND", "roomtone match"))
+        raise InputError(
+            Problem("needs one sound to match", "either MIXED or --reference SOUND", "roomtone match")
+        )
     other = mixed or reference
     assert other is not None
     with interruptible():

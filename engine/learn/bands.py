@@ -8,9 +8,9 @@ from dsp.units import SILENCE_DB
 Floats = NDArray[np.float64]
 
 BANDS = 31
-CENTRES_HZ: Floats = 1000.0 * 2.0 ** (np.arange(-17, 14) / 3.0)
+CENTRES_HZ: Floats = np.array([1000.0 * 2.0 ** (k / 3.0) for k in range(-17, 14)], np.float64)
 """Base-2 centres, float64 `[31]`: 19.7 Hz to 20.2 kHz (IEC 61260-1 calls the bands 20 Hz to 20 kHz)."""
-EDGES_HZ: Floats = 1000.0 * 2.0 ** ((np.arange(-17, 15) - 0.5) / 3.0)
+EDGES_HZ: Floats = np.array([1000.0 * 2.0 ** ((k - 0.5) / 3.0) for k in range(-17, 15)], np.float64)
 """float64 `[32]`."""
 
 NOMINAL_HZ = (
@@ -43,7 +43,9 @@ def band_powers(samples: NDArray[np.floating], rate_hz: float) -> Floats:
     frames = len(samples)
     length = fast_length(max(frames, 2))
     spectrum = np.fft.rfft(np.asarray(samples, np.float32), length, axis=0)
-    power = (np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)).mean(axis=1)
+    power = (np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)).mean(
+        axis=1
+    )
     power *= 2.0 / (length * max(frames, 1))
     power[0] *= 0.5
     if length % 2 == 0:

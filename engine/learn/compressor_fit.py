@@ -100,7 +100,7 @@ class Fit:
 
 
 class State(NamedTuple):
-    """How settings do: residuals in dB `[n]`, their slopes `[n, 4]` and weights `[n]`, and what a channel has of its own.
+    """How settings do: residuals in dB `[n]`, their slopes `[n, 4]` and weights `[n]`, and what is a channel's own.
 
     Shapes    gains (channels,); reductions (channels, blocks); centres (channels, 4): what was taken off the slopes
     """
@@ -144,12 +144,14 @@ class CompressorFit:
         return levels, self._heard & (levels > levels.max() - range_db)
 
     def search(self, z: Samples, range_db: float = ACTIVE_DB) -> list[Settings]:
-        """Return the most likely settings, best first: all pairs of times on a grid, the best threshold and ratio of each."""
+        """Return likely settings, best first: all pairs of times on a grid, each with its best threshold and ratio."""
         levels, active = self.active(z, range_db)
         if active.sum() < 10:
             return []
         change = np.where(active, self._wanted_db - levels, 0.0)
-        gains = np.array([np.median(row[on]) if on.any() else 0.0 for row, on in zip(change, active, strict=True)])
+        gains = np.array(
+            [np.median(row[on]) if on.any() else 0.0 for row, on in zip(change, active, strict=True)]
+        )
         pairs = [(a, r) for a in ATTACKS_MS for r in RELEASES_MS]
         found: list[tuple[float, Settings]] = []
         envelopes = np.empty((CANDIDATES, *self._shape))
@@ -216,9 +218,7 @@ class CompressorFit:
                     break
         return self._fit(p, state, active)
 
-    def _judge(
-        self, z: Samples, p: Floats, wanted: Floats, active: NDArray[np.bool_], stride: int
-    ) -> State:
+    def _judge(self, z: Samples, p: Floats, wanted: Floats, active: NDArray[np.bool_], stride: int) -> State:
         """Return how settings do."""
         rising, falling = time_share(np.exp(p[2]), self._rate_hz), time_share(np.exp(p[3]), self._rate_hz)
         levels, reductions = np.zeros(self._shape), np.zeros(self._shape)
@@ -308,7 +308,14 @@ def _hinge(envelope_db: Floats, change_db: Floats) -> tuple[float, float, float,
     variance = hh - h * h / n
     slope = np.clip(-(hd - h * mean_d) / np.maximum(variance, 1e-9), 0.0, 0.97)
     offset = mean_d + slope * h / n
-    errors = (d @ d) - 2 * offset * d.sum() + 2 * slope * hd + n * offset**2 - 2 * offset * slope * h + slope**2 * hh
+    errors = (
+        (d @ d)
+        - 2 * offset * d.sum()
+        + 2 * slope * hd
+        + n * offset**2
+        - 2 * offset * slope * h
+        + slope**2 * hh
+    )
     best = int(np.argmin(errors))
     left = d - offset[best] + slope[best] * np.maximum(0.0, e - t[best])
     left -= np.median(left)

@@ -32,7 +32,8 @@ def usable(rate_hz: float) -> int:
 def response(gains_db: Floats, at_hz: Floats, rate_hz: float) -> Complexes:
     """Return the complex response of the equaliser at some frequencies, complex128 `[n]`.
 
-    Source    Bristow-Johnson, Audio EQ Cookbook, peaking EQ (which is what pedalboard's PeakFilter is)
+    Not promised  pedalboard's PeakFilter at 20 Hz: it has this design in float32, off by up to 0.6 dB there
+    Source    Bristow-Johnson, Audio EQ Cookbook, peaking EQ
     """
     made = np.ones(len(at_hz), np.complex128)
     z = np.exp(-2j * np.pi * at_hz / rate_hz)
@@ -43,19 +44,13 @@ def response(gains_db: Floats, at_hz: Floats, rate_hz: float) -> Complexes:
 
 
 def _peak(centre_hz: float, gain_db: float, z: Complexes, rate_hz: float) -> Complexes:
-    """Return the response of one filter with its coefficients in float32, as pedalboard has them.
-
-    At 20 Hz rounding moves a filter so far that a sound comes out with an error of -38 dB if it is left out.
-    """
     root = 10.0 ** (gain_db / 40.0)
     w = 2.0 * np.pi * centre_hz / rate_hz
     alpha, middle = np.sin(w) / (2.0 * Q), -2.0 * np.cos(w)
-    top = np.array([1.0 + alpha * root, middle, 1.0 - alpha * root], np.float32)
-    bottom = np.array([1.0 + alpha / root, middle, 1.0 - alpha / root], np.float32)
-    scale = np.float32(1.0) / bottom[0]
-    b = (top * scale).astype(np.float64)
-    a = (bottom * scale).astype(np.float64)
-    made: Complexes = (b[0] + z * (b[1] + b[2] * z)) / (1.0 + z * (a[1] + a[2] * z))
+    shared = z * (middle + z)
+    top = (1.0 + alpha * root) + shared - alpha * root * (z * z)
+    bottom = (1.0 + alpha / root) + shared - alpha / root * (z * z)
+    made: Complexes = top / bottom
     return made
 
 
@@ -65,7 +60,7 @@ def curve_db(gains_db: Floats, at_hz: Floats, rate_hz: float) -> Floats:
 
 
 class CurveFit:
-    """The gains whose curve comes nearest to wanted ones at fixed frequencies, the unheard bands as smooth as can be."""
+    """The gains whose curve comes nearest to a wanted one, the bands that are not heard as smooth as can be."""
 
     def __init__(self, at_hz: Floats, rate_hz: float) -> None:
         self.at_hz = at_hz
@@ -92,7 +87,7 @@ class CurveFit:
         wanted = np.concatenate([missing_db * weights, -self._prior @ gains_db])
         solved = np.linalg.lstsq(np.column_stack([rows, constant]), wanted, rcond=None)[0]
         made = gains_db + np.clip(solved[:BANDS], -6.0, 6.0)
-        return np.clip(made, -MOST_DB, MOST_DB)
+        return np.asarray(np.clip(made, -MOST_DB, MOST_DB))
 
     def spreads(self, gains_db: Floats, spread_db: Floats) -> Floats:
         """Return the standard deviation of each gain, float64 `[31]`, given those of the curve."""

@@ -6,9 +6,9 @@ the gain of the compressor is known frame for frame and can be divided out, what
 is read off the cross-spectrum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 Samples = NDArray[np.float32]
 Complexes = NDArray[np.complex128]
 Progress = Callable[[str, int, int], None]
+T = TypeVar("T", np.float64, np.complex128)
 
 POINTS = 200
 RANGE_HZ = (22.0, 20_000.0)
@@ -39,7 +40,9 @@ SETTLED_DB = 0.05
 COARSE = 4
 """Every fourth millisecond says enough on the way."""
 AGAIN = 2
-SETTLED_LEVEL_DB = 0.1
+APART = 1.2
+"""Nepers of attack or release that make another start."""
+SETTLED_LEVEL_DB = 0.04
 """With more left in the median of the levels, the compressor is sought anew with the equaliser as it is then."""
 AGAIN_ACTIVE_DB = (25.0, 50.0)
 ROUGH_SPREAD_DB = 0.7
@@ -59,7 +62,7 @@ class Found:
     """What lies between the two sounds of a pair.
 
     pair        the two, lag taken out
-    gains_db    float64 `[31]`: of the peak filters at `bands.CENTRES_HZ`; their mean is as near to 0 as the curve lets it
+    gains_db    float64 `[31]`: of the peak filters at `bands.CENTRES_HZ`; a lift they all share is gain
     spread_db   float64 `[31]`: how uncertain each is; large where the raw sound holds nothing
     """
 
@@ -87,9 +90,8 @@ class Filter:
         self._length = fast_length(len(raw) + round(RING_S * rate_hz))
         self._rate_hz = rate_hz
         self._spectrum = np.fft.rfft(raw, self._length, axis=0)
-        hz = np.arange(len(self._spectrum)) * (rate_hz / self._length)
-        self._grid_hz = np.concatenate([[0.0], np.geomspace(5.0, rate_hz / 2.0, 1500)])
-        self._hz = hz
+        self._hz = np.arange(len(self._spectrum), dtype=np.float64) * (rate_hz / self._length)
+        self._grid_hz: Floats = np.concatenate([[0.0], np.geomspace(5.0, rate_hz / 2.0, 1500)])
 
     def filtered(self, gains_db: Floats) -> Samples:
         """Return float32 `[frames, channels]`."""
@@ -100,7 +102,7 @@ class Filter:
 
 
 class _Windows:
-    """Sums of spectra over windows a twelfth of an octave wide, never narrower than one bin, at the points of a curve."""
+    """Sums of spectra over windows a twelfth of an octave wide, at least one bin, at the points of a curve."""
 
     def __init__(self, at_hz: Floats, length: int, rate_hz: float) -> None:
         half = 2.0 ** (WIDTH_OCTAVES / 2.0)
@@ -110,9 +112,11 @@ class _Windows:
         self._high = np.clip(np.floor(at_hz * half / width_hz).astype(int), self._low, bins - 1)
         self.counts = (self._high - self._low + 1).astype(np.float64)
 
-    def sums(self, spectrum: NDArray[np.inexact]) -> NDArray[np.inexact]:
+    def sums(self, spectrum: NDArray[T]) -> NDArray[T]:
+        """Return the sum over each window, `[points]` of spectrum `[bins]`."""
         total = np.concatenate([np.zeros(1, spectrum.dtype), np.cumsum(spectrum)])
-        return np.asarray(total[self._high + 1] - total[self._low])
+        made: NDArray[T] = total[self._high + 1] - total[self._low]
+        return made
 
 
 def _points(rate_hz: float) -> Floats:
@@ -132,12 +136,16 @@ def identify(pair: Pair, progress: Progress | None = None) -> Found:
         pair = pair.shifted(lag)
         begun = _begin(pair, curve)
     best = _descend(begun, curve, begun.gains_db, begun.z, begun.fit, tell)
+    visited = [best.fit.settings]
     for attempt in range(AGAIN):
         if best.fit.residual_db < SETTLED_LEVEL_DB:
             break
         tell("once more", 0, steps)
-        fit = _start(begun.fitter, best.z, AGAIN_ACTIVE_DB[attempt])
+        fit = _start(begun.fitter, best.z, visited, AGAIN_ACTIVE_DB[attempt])
+        if fit is None:
+            break
         tried = _descend(begun, curve, best.gains_db, best.z, fit, tell)
+        visited.append(tried.fit.settings)
         if tried.fit.cost < best.fit.cost:
             best = tried
     fit = begun.fitter.refine(best.z, best.fit.settings)
@@ -171,12 +179,13 @@ def _descend(
     return _State(gains_db, z, fit, spread)
 
 
-def _start(fitter: CompressorFit, z: Samples, active_db: float = ACTIVE_DB) -> Fit:
-    """Return the best compressor from the best few places of the grid."""
-    starts = _distinct(fitter.search(z, active_db))
-    if not starts:
-        raise InputError(Problem("too little of the two sounds is loud enough to compare", "at least 10 ms"))
-    return min((fitter.refine(z, start, 10, COARSE, 1e-2) for start in starts), key=lambda f: f.cost)
+def _start(
+    fitter: CompressorFit, z: Samples, visited: Sequence[Settings] = (), active_db: float = ACTIVE_DB
+) -> Fit | None:
+    """Return the best compressor from the best few places of the grid, not near any visited; None without a place."""
+    starts = _distinct(fitter.search(z, active_db), visited)
+    fits = [fitter.refine(z, start, 10, COARSE, 1e-2) for start in starts]
+    return min(fits, key=lambda f: f.cost) if fits else None
 
 
 @dataclass(frozen=True)
@@ -199,19 +208,21 @@ def _begin(pair: Pair, curve: CurveFit) -> _Begun:
     skip = round(WARM_S * rate_hz) if pair.start_s > 0.0 else 0
     fitter = CompressorFit(pair.mixed, rate_hz, pair.usable, skip)
     fit = _start(fitter, z)
+    if fit is None:
+        raise InputError(Problem("too little of the two sounds is loud enough to compare", "at least 10 ms"))
     return _Begun(filtering, fitter, _LinearCurve(pair, curve), gains_db, z, fit)
 
 
-def _distinct(found: list[Settings]) -> list[Settings]:
-    """Return the best few starts that are not neighbours on the grid."""
+def _distinct(found: list[Settings], visited: Sequence[Settings]) -> list[Settings]:
+    """Return the best few starts that are neighbours neither of each other nor of one visited."""
     kept: list[Settings] = []
     for settings in found:
         if len(kept) == STARTS:
             break
         if all(
-            abs(np.log(settings.attack_ms / k.attack_ms)) > 1.2
-            or abs(np.log(settings.release_ms / k.release_ms)) > 1.2
-            for k in kept
+            abs(np.log(settings.attack_ms / k.attack_ms)) > APART
+            or abs(np.log(settings.release_ms / k.release_ms)) > APART
+            for k in (*kept, *visited)
         ):
             kept.append(settings)
     return kept
@@ -228,7 +239,7 @@ def _rough_curve(pair: Pair, curve: CurveFit) -> Floats:
         a.append(power[0])
         b.append(power[1])
     raw, mixed = np.concatenate(a).astype(np.float64), np.concatenate(b).astype(np.float64)
-    hz = np.arange(raw.shape[1]) * (pair.rate_hz / FRAME)
+    hz = np.arange(raw.shape[1], dtype=np.float64) * (pair.rate_hz / FRAME)
     windows = _Windows(curve.at_hz, FRAME, pair.rate_hz)
     gains_db = np.zeros(BANDS)
     for _ in range(ROUGH_PASSES):
@@ -274,13 +285,13 @@ class _LinearCurve:
         """Return what z lacks in dB at the points of the curve, and the standard deviation of that."""
         before = settings.taken_out(self._pair.mixed, z, self._pair.rate_hz)
         bad = ~self._pair.usable
-        cross: NDArray[np.inexact] = np.zeros(POINTS, np.complex128)
+        cross = np.zeros(POINTS, np.complex128)
         inside, outside = np.zeros(POINTS), np.zeros(POINTS)
         for x, y in zip(z.T, before.T, strict=True):
             x, y = x * self._taper, y * self._taper
             y[bad] = x[bad]
             a, b = np.fft.rfft(x, self._length), np.fft.rfft(y, self._length)
-            cross = cross + self._windows.sums((np.conj(a) * b).astype(np.complex128))
+            cross += self._windows.sums((np.conj(a) * b).astype(np.complex128))
             inside += self._windows.sums((a.real**2 + a.imag**2).astype(np.float64))
             outside += self._windows.sums((b.real**2 + b.imag**2).astype(np.float64))
         size = np.abs(cross)

@@ -82,10 +82,13 @@ class Match:
             **self.facts,
             **self.settings(),
             "bands": [
-                {"hz": hz, "gain_db": round(float(g), 2), "confidence": round(float(c), 3)} for hz, g, c in bands
+                {"hz": hz, "gain_db": round(float(g), 2), "confidence": round(float(c), 3)}
+                for hz, g, c in bands
             ],
             "confidence": {name: round(value, 3) for name, value in self.confidence.items()},
-            "unknown": [n for n in ("threshold_db", "ratio", "attack_ms", "release_ms") if getattr(self, n) is None],
+            "unknown": [
+                n for n in ("threshold_db", "ratio", "attack_ms", "release_ms") if getattr(self, n) is None
+            ],
             "residual": {name: round(value, 4) for name, value in self.measures.items()},
             "notes": list(self.notes),
         }
@@ -124,7 +127,8 @@ def _match(found: Found) -> Match:
     known, seen = reduction > LEAST_REDUCTION_DB, reduction > TRACE_DB
     if not known:
         notes.append(
-            f"gain reduction {reduction:.1f} dB: at most {LEAST_REDUCTION_DB:g} dB does not tell ratio, attack or release"
+            f"gain reduction {reduction:.1f} dB: "
+            f"at most {LEAST_REDUCTION_DB:g} dB does not tell ratio, attack or release"
         )
         confidence.update(ratio=0.0, attack_ms=0.0, release_ms=0.0)
     if not seen:

@@ -1,4 +1,4 @@
-"""Short-time spectrum of a sound: mel cepstrum, centroid and flatness, as librosa defines them, without its start-up."""
+"""Mel cepstrum, spectral centroid and flatness of a sound as librosa defines them, without its start-up."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +18,7 @@ TOP_DB = 80.0
 LEAST_POWER = 1e-10
 
 BREAK_HZ, HZ_PER_MEL = 1000.0, 200.0 / 3.0
-LOG_STEP = np.log(6.4) / 27.0
+LOG_STEP = float(np.log(6.4)) / 27.0
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,6 @@ def _mel(hz: float) -> float:
 
 def _hz(mels: Floats) -> Floats:
     first = BREAK_HZ / HZ_PER_MEL
-    return np.where(mels < first, mels * HZ_PER_MEL, BREAK_HZ * np.exp(LOG_STEP * (np.maximum(mels, first) - first)))
+    return np.where(
+        mels < first, mels * HZ_PER_MEL, BREAK_HZ * np.exp(LOG_STEP * (np.maximum(mels, first) - first))
+    )

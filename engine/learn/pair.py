@@ -26,9 +26,9 @@ HEARD_RMS = 1e-4
 """-80 dBFS."""
 MOST_S = 30.0
 """Of a longer pair the loudest stretch of this length is looked at."""
-CLIPPED = 0.999
-CLIP_RUN = 3
-"""So many frames in a row at full scale are clipped."""
+CLIPPED, SAME = 0.98, 1e-6
+CLIPS = 4
+"""So many frames with the highest value of their channel, near full scale or above, are clipped."""
 SEGMENTS = 16
 HEARD_RANGE_DB = 40.0
 
@@ -99,7 +99,10 @@ def make_pair(raw: Samples, raw_hz: float, mixed: Samples, mixed_hz: float) -> P
         frames = min(len(late), len(early))
         if frames < LEAST_S * rate_hz or coherence(early[:frames], late[:frames]) < LEAST_COHERENCE:
             raise InputError(
-                Problem("raw and mixed do not belong together", "two versions of one recording, from the same start")
+                Problem(
+                    "raw and mixed do not belong together",
+                    "two versions of one recording, from the same start",
+                )
             )
         raise InputError(
             Problem(
@@ -145,22 +148,23 @@ def make_pair(raw: Samples, raw_hz: float, mixed: Samples, mixed_hz: float) -> P
 
 
 def clipped(samples: Samples) -> NDArray[np.bool_]:
-    """Return bool `[frames]`: where at least three frames in a row are at full scale, in any channel."""
+    """Return bool `[frames]`: where a channel is at a highest value near full scale that it has at least four times."""
     made = np.zeros(len(samples), bool)
-    for channel in samples.T:
-        at = np.concatenate(([False], np.abs(channel) >= CLIPPED, [False]))
-        begins, ends = np.flatnonzero(at[1:] & ~at[:-1]), np.flatnonzero(~at[1:] & at[:-1])
-        for begin, end in zip(begins, ends, strict=True):
-            if end - begin >= CLIP_RUN:
-                made[begin:end] = True
+    for channel in np.abs(samples).T:
+        ceiling = float(channel.max(initial=0.0))
+        at = channel >= ceiling - SAME
+        if ceiling >= CLIPPED and np.count_nonzero(at) >= CLIPS:
+            made |= at
     return made
 
 
 def _at_rate(usable: NDArray[np.bool_], from_hz: float, to_hz: float) -> NDArray[np.bool_]:
     if from_hz == to_hz:
         return usable
-    at = np.minimum((np.arange(int(len(usable) * to_hz / from_hz) + 2) * from_hz / to_hz).astype(int), len(usable) - 1)
-    return usable[at]
+    at = np.minimum(
+        (np.arange(int(len(usable) * to_hz / from_hz) + 2) * from_hz / to_hz).astype(int), len(usable) - 1
+    )
+    return np.asarray(usable[at])
 
 
 def _same_channels(raw: Samples, mixed: Samples, notes: list[str]) -> tuple[Samples, Samples]:

@@ -146,7 +146,7 @@ def crest_db(samples: Samples) -> float:
 
 
 def wanted_curve(levels_db: Floats, wanted_db: Floats) -> tuple[Floats, Floats]:
-    """Return the smoothed difference of two spectra, at most 6 dB, zero mean, and how sure each band is, `[31]` each."""
+    """Return the smoothed difference of two spectra, at most 6 dB, zero mean, and how sure each band is, `[31]`."""
     heard = (levels_db > levels_db.max() - HEARD_DB) & (wanted_db > wanted_db.max() - HEARD_DB)
     octaves = np.log2(CENTRES_HZ)
     bells = np.exp(-0.5 * ((octaves[:, None] - octaves) / SMOOTH_OCTAVES) ** 2) * heard
@@ -163,7 +163,7 @@ def wanted_curve(levels_db: Floats, wanted_db: Floats) -> tuple[Floats, Floats]:
 
 
 def _realised(curve: Floats) -> tuple[Floats, Floats, float]:
-    """Return gains of the filters, the zero-mean curve they have at the bands' centres, and the trim that makes it so."""
+    """Return gains of the filters, their curve at the bands' centres, zero mean, and the trim that makes it so."""
     at_hz = np.geomspace(CENTRES_HZ[0], CENTRES_HZ[usable(WORKING_HZ) - 1], FIT_POINTS)
     target = np.interp(np.log(at_hz), np.log(CENTRES_HZ), curve)
     fit = CurveFit(at_hz, WORKING_HZ)
@@ -173,10 +173,14 @@ def _realised(curve: Floats) -> tuple[Floats, Floats, float]:
         gains = fit.step(gains, target - fit.curve_db(gains), spread)
     bands = usable(WORKING_HZ)
     made = np.zeros(BANDS)
-    made[:bands] = curve_db(gains, CENTRES_HZ[:bands], WORKING_HZ)
-    mean_db = float(made[:bands].mean())
-    made[:bands] -= mean_db
-    return gains, made, -mean_db
+    while True:
+        made[:bands] = curve_db(gains, CENTRES_HZ[:bands], WORKING_HZ)
+        mean_db = float(made[:bands].mean())
+        made[:bands] -= mean_db
+        most = float(np.abs(made).max())
+        if most <= MOST_EQ_DB:
+            return gains, made, -mean_db
+        gains = gains * min(0.99, MOST_EQ_DB / most)
 
 
 def _apart(levels_db: Floats, wanted_db: Floats) -> float:

@@ -28,7 +28,7 @@ def check_target(path: Path, sources: list[Path]) -> None:
 
 
 def write_settings(path: Path, match: Match, told: dict[str, str]) -> None:
-    """Write the settings whole or not at all; raises InputError naming the file. `told` says what they were found from."""
+    """Write the settings whole or not at all, and `told`, what they were found from; raises InputError."""
     import yaml
 
     found = {
