@@ -41,6 +41,7 @@ MODULES = (
     "dsp.fdn",
     "dsp.early",
     "dsp.blind_decay_kernels",
+    "dsp.identify_kernels",
 )
 """All modules with kernels, what `engine.control.show` comes to last first; what few scenes need at the end."""
 

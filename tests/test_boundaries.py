@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 STANDARD = {"numpy"}
 PARTS = tuple(
     f"engine.{p}"
-    for p in ("analysis", "cli", "control", "host", "media", "nodes", "rendering", "scene", "view")
+    for p in ("analysis", "cli", "control", "host", "learn", "media", "nodes", "rendering", "scene", "view")
 )
 
 ALLOWED = {
@@ -34,6 +34,7 @@ ALLOWED = {
         *("pydantic", "pydantic_core", "yaml", "annotated_types"),
     },
     "engine.analysis": {"engine", "engine.analysis", "engine.media", "dsp"},
+    "engine.learn": {"engine", "engine.learn", "engine.media", "dsp", "librosa", "yaml"},
     "engine.view": {"engine", "engine.view", "rich", "matplotlib"},
     "engine.control": {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
@@ -47,7 +48,15 @@ ALLOWED = {
         *("engine", *PARTS, "dsp", "presets", "benchmarks"),
         *("numba", "rich", "matplotlib", "platformdirs", "rtmidi"),
     },
-    "benchmarks.peers": {"engine", "engine.cli", "dsp", "benchmarks", "pedalboard", "dawdreamer"},
+    "benchmarks.peers": {
+        "engine",
+        "engine.cli",
+        "engine.learn",
+        "dsp",
+        "benchmarks",
+        "pedalboard",
+        "dawdreamer",
+    },
 }
 """Folder → what it may import besides the standard library and numpy; `engine` is the words all sides share."""
 
@@ -58,6 +67,8 @@ ONLY_HOME = {
     "matplotlib": {"engine.view", "benchmarks"},
     "rtmidi": {"engine.control", "benchmarks"},
     "pythonosc": {"engine.control"},
+    "librosa": {"engine.learn"},
+    "sklearn": {"engine.learn"},
 }
 
 SOURCES = sorted(p for top in ("dsp", "engine", "presets", "benchmarks") for p in (ROOT / top).rglob("*.py"))
