@@ -93,6 +93,21 @@ def test_what_is_read_first_changes_what_is_heard() -> None:
         assert heard(alone[last]) == truth[last]
 
 
+def test_the_end_of_a_track_is_never_found_beside_one_of_its_importance_that_goes_on() -> None:
+    """What is heard once ends, though another of its rank is drawn without end; what that has is not drawn far."""
+    drawn = [0]
+
+    def endless() -> Iterator[Event]:
+        for start in range(0, 10**9, 50):
+            drawn[0] = start
+            yield Event(start, 1, 0, 0, 40, 0, 0)
+
+    made = capped({0: iter([Event(500, 0, 0, 0, 60, 0, 0)]), 1: endless()}, {0: 0.5, 1: 0.5}, 1)
+    assert [event.start_frame for event in made[0]] == [500]
+    assert drawn[0] < 1000
+    assert [event.start_frame for event in islice(made[1], 3)] == [0, 50, 100]
+
+
 def test_few_tracks_are_looked_at() -> None:
     """As many tracks as may sound at once go through as they are, the very same iterators."""
     streams = {number: iter(()) for number in range(5)}

@@ -49,11 +49,21 @@ def capped(
 class _Rank:
     """The tracks of one importance: their events in the order of their starts, and what sounds against them."""
 
-    def __init__(self, streams: Iterable[Iterator[Event]]) -> None:
-        self._events = heapq.merge(*streams, key=_order)
+    def __init__(self, streams: Mapping[int, Iterator[Event]]) -> None:
+        self.ended: set[int] = set()
+        watched = [self._watched(number, events) for number, events in streams.items()]
+        self._events = heapq.merge(*watched, key=_order)
         self.next = next(self._events, None)
         self.drawn: deque[Event] = deque()
         self.sounding: list[Span] = []
+
+    def _watched(self, number: int, events: Iterator[Event]) -> Iterator[Event]:
+        yield from events
+        self.ended.add(number)
+
+    def has_more_of(self, number: int) -> bool:
+        """Whether a track may have events that are not decided."""
+        return number not in self.ended or any(event.track == number for event in self.drawn)
 
     def draw(self, until: int) -> int:
         """Draw all that starts before `until`; return when the last one is over that is not decided, or `until`."""
@@ -72,7 +82,7 @@ class _Cap:
         self._most = most
         steps = {number: round(STEPS * importances[number]) for number in streams}
         levels = sorted(set(steps.values()), reverse=True)
-        self._ranks = [_Rank([s for n, s in streams.items() if steps[n] == level]) for level in levels]
+        self._ranks = [_Rank({n: s for n, s in streams.items() if steps[n] == level}) for level in levels]
         self._rank_of = {number: levels.index(step) for number, step in steps.items()}
         self._decided: dict[int, deque[Event]] = {number: deque() for number in streams}
 
@@ -83,12 +93,12 @@ class _Cap:
         while True:
             while decided:
                 yield decided.popleft()
+            if not rank.has_more_of(number):
+                return
             if rank.drawn:
                 self._decide(place, rank.drawn[0].start_frame + 1)
             elif rank.next is not None:
                 self._decide(place, rank.next.start_frame + 1)
-            else:
-                return
 
     def _decide(self, place: int, until: int) -> None:
         """Decide all events of a rank that start before `until`, and all of higher ranks that may sound with them."""
