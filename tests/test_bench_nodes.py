@@ -46,7 +46,7 @@ def test_times_of_a_real_clock_do_not_add_up() -> None:
     found = nodes.measure(stages, 0.1, lambda what, share: None, rounds=3)
     for row, told in zip(found.rows, found.as_json(), strict=True):
         assert sum(row.mean_us().values()) == pytest.approx(told["whole"]["mean_us"], rel=1e-9)
-        assert set(told["parts"]) > {"tracks", "unmask", "room", "sum > fader.bus", GUARDS, REST}
+        assert set(told["parts"]) > {"tracks", "unmask", "room", "sum > loudness.bus", GUARDS, REST}
         assert all(part["mean_us"] > 0.0 for part in told["parts"].values())
         assert len(row.figures[f"{row.load.name}: unmask"].samples) == 3
 
