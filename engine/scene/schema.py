@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -90,7 +90,10 @@ Sound = Annotated[
 ]
 
 
-_Item = TypeVar("_Item", "SceneObject", "Atmo")
+def _check_settings_of_input(sound: object, settings: WrittenSettings) -> None:
+    """Refuse filters of a live input, which is no clip that could be filtered before it is heard."""
+    if _is_input(sound) and (fault := settings.fault_of_input()):
+        raise rule(fault[0], "a live input has a compressor and a gain only", ("settings", fault[1]))
 
 
 class SceneObject(Part):
@@ -160,7 +163,8 @@ class SceneObject(Part):
 
     @model_validator(mode="after")
     def _input_has_no_filter(self) -> Self:
-        return _without_filter_of_an_input(self)
+        _check_settings_of_input(self.sound, self.settings)
+        return self
 
     @model_validator(mode="after")
     def _sounds_take_turns(self) -> Self:
@@ -193,7 +197,8 @@ class Atmo(Part):
 
     @model_validator(mode="after")
     def _input_has_no_filter(self) -> Self:
-        return _without_filter_of_an_input(self)
+        _check_settings_of_input(self.sound, self.settings)
+        return self
 
     @model_validator(mode="after")
     def _label_needs_sound(self) -> Self:
@@ -201,13 +206,6 @@ class Atmo(Part):
         if "label" in self.model_fields_set and "sound" not in self.model_fields_set:
             raise rule("atmo has a label but no sound", "add `sound`, such as synth:rain")
         return self
-
-
-def _without_filter_of_an_input(item: _Item) -> _Item:
-    """Return a part of the scene; a live input is no clip, which could be filtered before it is heard."""
-    if _is_input(item.sound) and (fault := item.settings.fault_of_input()):
-        raise rule(fault[0], "a live input has a compressor and a gain only", ("settings", fault[1]))
-    return item
 
 
 class Scene(Part):
