@@ -12,6 +12,7 @@ from engine.scene.reader import shorten, show
 from engine.scene.strict import Part, rule
 
 MOST_EQ_DB = 12.0
+HIGHEST_PASS_HZ = 2000.0
 LOWEST_HZ, HIGHEST_HZ = 20.0, 20_000.0
 
 _NUMBER = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -23,7 +24,7 @@ ALLOWED = {
     "settings": "a mapping such as {threshold_db: -30, ratio: 3}",
     "predict": "true or false",
     "eq_db": _EQ,
-    "highpass_hz": "0 (none) to 2000 Hz",
+    "highpass_hz": f"0 (none) to {HIGHEST_PASS_HZ:g} Hz",
     "compressor": "true or false",
     "threshold_db": "-60 to 0 dBFS of the sound as it is given",
     "ratio": "1 to 20",
@@ -88,9 +89,9 @@ class WrittenSettings(Part):
         description="Equaliser: gain in dB by frequency, each the third of an octave it is nearest to and 0 for all "
         "others, or 31 gains from 20 Hz to 20 kHz.",
     )
-    highpass_hz: Annotated[float, Field(ge=0.0, le=2000.0, json_schema_extra={"unit": "Hz"})] | None = Field(
-        None, description="Corner of the high-pass, 12 dB an octave; 0 is none."
-    )
+    highpass_hz: (
+        Annotated[float, Field(ge=0.0, le=HIGHEST_PASS_HZ, json_schema_extra={"unit": "Hz"})] | None
+    ) = Field(None, description="Corner of the high-pass, 12 dB an octave; 0 is none.")
     compressor: bool | None = Field(
         None,
         description="Whether there is one; left out, where any of its settings is written or enough reduction is "
