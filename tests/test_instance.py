@@ -113,9 +113,7 @@ def test_the_scene_in_full_is_another_scene(made: tuple[Path, Bounce]) -> None:
     assert read.atmo.model_copy(update={"settings": scene.atmo.settings}) == scene.atmo
     assert not read.predict
     strips = [track.strip.as_written() for track in result.composition.tracks]
-    assert [item.settings for item in (read.atmo, *read.objects)] == [
-        WrittenSettings(**told) for told in strips
-    ]
+    assert [read.atmo.settings, *(o.settings for o in read.objects)] == [WrittenSettings(**s) for s in strips]
     assert [(o.importance, o.schedule) for o in read.objects] == [
         (o.importance, o.schedule) for o in scene.objects
     ]

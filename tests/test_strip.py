@@ -58,6 +58,10 @@ def told(reduction_db: float = 6.0, confidence: float = 0.8, **other: Any) -> Mi
     return replace(made, **other)
 
 
+def written(**settings: Any) -> WrittenSettings:
+    return WrittenSettings(**settings)
+
+
 def taps(samples: Samples) -> Samples:
     """A loud and a soft stroke in turn, four a second, of the noise in `samples`."""
     seconds = np.arange(len(samples)) / RATE_HZ
@@ -73,7 +77,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(5)
     strokes = taps(0.4 * rng.standard_normal((3 * RATE_HZ, 2)).astype(np.float32))
     soundfile.write(path / "strokes.wav", strokes, RATE_HZ, subtype="FLOAT")
-    hum = sum(np.sin(2.0 * np.pi * 90.0 * k * np.arange(2 * RATE_HZ) / RATE_HZ) / k for k in (1, 2, 3, 4))
+    k = np.arange(1, 5)[:, None]
+    hum = (np.sin(2.0 * np.pi * 90.0 * k * np.arange(2 * RATE_HZ) / RATE_HZ) / k).sum(axis=0)
     soundfile.write(path / "hum.wav", (0.1 * hum).astype(np.float32), RATE_HZ, subtype="FLOAT")
     return path
 
@@ -144,7 +149,7 @@ def test_a_prediction_goes_before_what_is_written() -> None:
         ("release_ms", 222.0),
         ("gain_db", -5.0),
     ]:
-        strip = strip_of([told()], WrittenSettings(**{name: value}))
+        strip = strip_of([told()], written(**{name: value}))
         assert strip.settings is not None
         for field in ("highpass_hz", "threshold_db", "ratio", "attack_ms", "release_ms", "gain_db"):
             known = getattr(strip.settings, field)
@@ -153,7 +158,7 @@ def test_a_prediction_goes_before_what_is_written() -> None:
             )
         applied = strip.tone.highpass_hz if name == "highpass_hz" else getattr(strip.squeeze, name)
         assert applied == value
-    eq_db = strip_of([told()], WrittenSettings(eq_db={1000: 3.0})).tone.eq_db
+    eq_db = strip_of([told()], written(eq_db={1000: 3.0})).tone.eq_db
     assert eq_db == tuple(3.0 if k == 17 else 0.0 for k in range(BANDS))
 
 
@@ -163,7 +168,7 @@ def test_what_is_not_worth_it_or_not_sure_is_applied() -> None:
     assert strip_of([told(LEAST_REDUCTION_DB)], none).squeeze is not None
     little = strip_of([told(LEAST_REDUCTION_DB - 0.1)], none)
     unsure = strip_of([told(confidence=0.2)], none)
-    off = strip_of([told()], WrittenSettings(compressor=False, eq_db={}))
+    off = strip_of([told()], written(compressor=False, eq_db={}))
     assert (little.squeeze, unsure.squeeze, off.squeeze) == (None, None, None)
     assert little.why == (
         "no compressor: a reduction of 2.9 dB is predicted, and it is worth its time from 3 dB",
@@ -305,11 +310,11 @@ def test_a_live_input_is_filtered() -> None:
     settings = "{threshold_db: -30, ratio: 3}"
     text = f"objects: [{{label: mic, sound: input:1}}, {{label: mic, sound: input:2, settings: {settings}}}]"
     made = compose(loads(text), rate_hz=RATE_HZ)
-    _, plain, written = made.tracks
+    _, plain, told = made.tracks
     assert plain.strip.settings is None
     assert plain.strip.why == ("nothing is known of its sound before it is heard",)
-    assert written.squeeze is not None
-    assert (written.squeeze.threshold_db, written.squeeze.ratio, written.squeeze.gain_db) == (-30.0, 3.0, 0.0)
+    assert told.squeeze is not None
+    assert (told.squeeze.threshold_db, told.squeeze.ratio, told.squeeze.gain_db) == (-30.0, 3.0, 0.0)
     graph = default_graph(made)
     assert (
         [str(pin) for pin in graph.sources("insert")] if hasattr(graph, "sources") else graph.nodes["insert"]
@@ -344,7 +349,8 @@ def test_an_instance_depends_on_a_prediction(
     )
     first = bounce(compose(load_scene(folder / "scene.yaml"), rate_hz=RATE_HZ))
     path = folder / "instance.json"
-    told = {"quantum": 128, "settings": {}, "loudness_gain_db": None, "sha256": first.sha256, "version": "0"}
+    told: dict[str, Any] = {"quantum": 128, "settings": {}, "loudness_gain_db": None, "version": "0"}
+    told["sha256"] = first.sha256
     path.write_text("".join(texts(first.composition, folder, **told)))
 
     def no_prediction(*_: object) -> None:

@@ -50,16 +50,18 @@ def kept_record(make: Callable[[], dict[str, Any]], *made_from: str | int) -> di
     """Return a mapping that JSON can hold from the cache, or else what `make` returns, which is kept then."""
     name = hashlib.sha256(repr((fingerprint(), *made_from)).encode()).hexdigest()[:32]
     file = folder() / f"{name}.json"
+    record: Any = None
     try:
         record = json.loads(file.read_bytes())
         os.utime(file)
     except (OSError, ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict):
-        record = make()
-        with contextlib.suppress(OSError):
-            _write_bytes(file, json.dumps(record, allow_nan=False).encode())
-    return record
+    if isinstance(record, dict):
+        return record
+    made = make()
+    with contextlib.suppress(OSError):
+        _write_bytes(file, json.dumps(made, allow_nan=False).encode())
+    return made
 
 
 def folder() -> Path:

@@ -81,9 +81,11 @@ def from_record(record: dict[str, Any]) -> MixSettings:
     for field in dataclasses.fields(MixSettings):
         value = record[field.name]
         if field.type is Figure:
-            made[field.name] = Figure(*map(_number, value[:4]), _source(value[4]))
+            middle, low, high, confidence = map(_number, value[:4])
+            made[field.name] = Figure(middle, low, high, confidence, _source(value[4]))
         elif field.type is Curve:
-            made[field.name] = Curve(*map(_curve, value[:3]), _number(value[3]), _source(value[4]))
+            curve, lowest, highest = map(_curve, value[:3])
+            made[field.name] = Curve(curve, lowest, highest, _number(value[3]), _source(value[4]))
         elif field.type is Name:
             candidates = tuple((str(name), _number(share)) for name, share in value[3])
             made[field.name] = Name(str(value[0]), _number(value[1]), _source(value[2]), candidates)

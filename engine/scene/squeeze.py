@@ -54,9 +54,9 @@ def work_of(squeeze: Squeeze, samples: Samples, rate_hz: int) -> Work:
 
     x = np.ascontiguousarray(samples[: round(LONGEST_S * rate_hz)])
     y = np.empty_like(x)
-    shares = (time_share(ms, rate_hz) for ms in (squeeze.attack_ms, squeeze.release_ms))
-    exponent = 1.0 / squeeze.ratio - 1.0
-    compress(x, y, *shares, db_to_amplitude(squeeze.threshold_db), exponent, np.zeros(x.shape[1], np.float32))
+    rising, falling = (time_share(ms, rate_hz) for ms in (squeeze.attack_ms, squeeze.release_ms))
+    threshold, exponent = db_to_amplitude(squeeze.threshold_db), 1.0 / squeeze.ratio - 1.0
+    compress(x, y, rising, falling, threshold, exponent, np.zeros(x.shape[1], np.float32))
     lost_lu = active_loudness(x, rate_hz) - active_loudness(y, rate_hz)
     return Work(_reduction_db(x, y, rate_hz), lost_lu)
 

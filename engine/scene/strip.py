@@ -153,14 +153,16 @@ def _common_name(names: Sequence[Name]) -> Name:
 
 
 def _nothing() -> MixSettings:
-    none = Figure(0.0, 0.0, 0.0, 0.0, "none")
-    flat = np.zeros(31)
-    nobody = Name(UNKNOWN, 0.0, "none")
-    figures = {name: replace(none, value=value) for name, value in DEFAULTS.items()}
+    """Return the settings of a track whose sound nobody knows."""
+    none, flat, nobody = Figure(0.0, 0.0, 0.0, 0.0, "none"), np.zeros(31), Name(UNKNOWN, 0.0, "none")
+    threshold, ratio, attack, release = (replace(none, value=value) for value in DEFAULTS.values())
     return MixSettings(
         highpass_hz=none,
         eq_db=Curve(flat, flat, flat, 0.0, "none"),
-        **figures,
+        threshold_db=threshold,
+        ratio=ratio,
+        attack_ms=attack,
+        release_ms=release,
         reduction_db=none,
         gain_db=none,
         family=nobody,

@@ -66,7 +66,7 @@ def impulse_response(tone: Tone, rate_hz: int) -> Floats:
     """
     frames = 1 << int(np.ceil(np.log2(RESPONSE_S * rate_hz)))
     length = 4 * frames
-    at_hz = np.fft.rfftfreq(length, 1.0 / rate_hz)
+    at_hz = np.fft.rfftfreq(length, 1.0 / rate_hz).astype(np.float64)
     cepstrum = np.fft.irfft(magnitude_db(tone, at_hz) * (np.log(10.0) / 20.0), length)
     cepstrum[1 : length // 2] *= 2.0
     cepstrum[length // 2 + 1 :] = 0.0
