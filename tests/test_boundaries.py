@@ -34,7 +34,7 @@ ALLOWED = {
         *("pydantic", "pydantic_core", "yaml", "annotated_types"),
     },
     "engine.analysis": {"engine", "engine.analysis", "engine.media", "dsp"},
-    "engine.learn": {"engine", "engine.learn", "engine.media", "dsp", "librosa", "yaml"},
+    "engine.learn": {"engine", "engine.learn", "engine.media", "dsp", "presets", "librosa", "yaml"},
     "engine.view": {"engine", "engine.view", "rich", "matplotlib"},
     "engine.control": {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
@@ -46,7 +46,7 @@ ALLOWED = {
     "presets": {"presets"},
     "benchmarks": {
         *("engine", *PARTS, "dsp", "presets", "benchmarks"),
-        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi"),
+        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi", "sklearn", "yaml"),
     },
     "benchmarks.peers": {
         "engine",
@@ -68,7 +68,7 @@ ONLY_HOME = {
     "rtmidi": {"engine.control", "benchmarks"},
     "pythonosc": {"engine.control"},
     "librosa": {"engine.learn"},
-    "sklearn": {"engine.learn"},
+    "sklearn": {"engine.learn", "benchmarks"},
 }
 
 SOURCES = sorted(p for top in ("dsp", "engine", "presets", "benchmarks") for p in (ROOT / top).rglob("*.py"))
