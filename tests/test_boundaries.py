@@ -30,7 +30,7 @@ ALLOWED = {
     },
     "engine.media": {"engine", "engine.media", "dsp", "pedalboard", "soxr"},
     "engine.scene": {
-        *("engine", "engine.scene", "engine.media", "dsp", "presets"),
+        *("engine", "engine.scene", "engine.learn", "engine.media", "dsp", "presets"),
         *("pydantic", "pydantic_core", "yaml", "annotated_types"),
     },
     "engine.analysis": {"engine", "engine.analysis", "engine.media", "dsp"},

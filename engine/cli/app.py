@@ -10,6 +10,7 @@ from engine.cli import (
     bench,
     check,
     devices,
+    label,
     library,
     match,
     midi,
@@ -38,6 +39,7 @@ app.command("analyze", help=analyze.HELP, epilog=analyze.EXAMPLES)(analyze.analy
 app.command("room", help=room.HELP, epilog=room.EXAMPLES)(room.room)
 app.command("match", help=match.HELP, epilog=match.EXAMPLES)(match.match)
 app.command("predict", help=predict.HELP, epilog=predict.EXAMPLES)(predict.predict)
+app.command("label", help=label.HELP, epilog=label.EXAMPLES)(label.label)
 app.command("bench", help=bench.HELP, epilog=bench.EXAMPLES)(bench.bench)
 app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devices)
 app.command("check", help=check.HELP, epilog=check.EXAMPLES)(check.check)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dsp.clip_loudness import measure_clip
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SceneError, SoundError
+from engine.learn.mix_settings import MixSettings
 from engine.media import decode, resample
 from engine.scene.energy import ENERGY_VERSION, Energy, energy_of
 from engine.scene.feature_store import FeatureStore, content_hash
@@ -38,6 +39,7 @@ class Material:
     `@+1.5%` for one at another rate.
     A mono sound plays the same on both lanes and says so, because mono and stereo are panned differently. `origin` is
     all that it was made from: materials of equal origin are the same. `powers` are K-weighted, one for every 100 ms.
+    `given` is the origin of the sound before it went through filters, and `settings` is what is predicted of that.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Material:
     origin: tuple[object, ...] | None = None
     energy: Energy | None = None
     powers: NDArray[np.float64] | None = None
+    given: tuple[object, ...] | None = None
+    settings: MixSettings | None = None
 
 
 def origin_of(
