@@ -1,5 +1,6 @@
 """Mix settings of one sound, before it is heard beside any other."""
 
+import hashlib
 from functools import lru_cache
 
 import numpy as np
@@ -8,12 +9,24 @@ from numpy.typing import NDArray
 import presets
 from engine.learn.classify import Classifier
 from engine.learn.excerpt import excerpt
-from engine.learn.features import RATE_HZ, features, schema
+from engine.learn.features import RATE_HZ, features, schema, schema_hash
 from engine.learn.mix_settings import MixSettings
 from engine.learn.model_file import load_model
 from engine.learn.rules import rules
 
 Samples = NDArray[np.float32]
+
+
+RULES_VERSION = 1
+"""Raised whenever `engine.learn.rules` says something else."""
+
+
+@lru_cache(maxsize=1)
+def predictor() -> str:
+    """Return what tells one predictor from another: features, rules and the shipped model; raises InputError."""
+    shipped_model()
+    model = hashlib.sha256(presets.model_path().read_bytes()).hexdigest()
+    return f"rules {RULES_VERSION} features {schema_hash()[:16]} model {model[:16]}"
 
 
 @lru_cache(maxsize=1)
