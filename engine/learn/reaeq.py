@@ -125,7 +125,9 @@ def _state(data: bytes, file: str, at: int) -> bytes:
         raise _wrong("its state is cut off", "", file, at) from None
     place += 12
     if length > MOST_STATE_BYTES or len(data) < place + length:
-        raise _wrong(f"its state claims {length} bytes", f"the {max(0, len(data) - place)} there are", file, at)
+        raise _wrong(
+            f"its state claims {length} bytes", f"the {max(0, len(data) - place)} there are", file, at
+        )
     return data[place : place + length]
 
 

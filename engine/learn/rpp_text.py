@@ -67,7 +67,9 @@ def words(line: Line, file: str) -> tuple[str, ...]:
             end = text.find(text[at], at + 1)
             if end < 0:
                 raise InputError(
-                    Problem(f"{text[at]} is not closed", "a second one on the line", file=file, line=line.number)
+                    Problem(
+                        f"{text[at]} is not closed", "a second one on the line", file=file, line=line.number
+                    )
                 )
             made.append(text[at + 1 : end])
             at = end + 1
@@ -137,7 +139,9 @@ def parse_tree(text: str, file: str) -> Block:
     if root is None:
         raise InputError(Problem("is empty", f"<{ROOT} first", file=file))
     if stack:
-        raise _wrong(f"<{stack[-1].name[:40]} is not closed", "`>` on a line of its own", file, stack[-1].head.number)
+        raise _wrong(
+            f"<{stack[-1].name[:40]} is not closed", "`>` on a line of its own", file, stack[-1].head.number
+        )
     return root
 
 
