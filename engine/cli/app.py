@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import typer
 
-from engine.cli import analyze, bench, check, devices, library, match, midi, play, render, room, scene
+from engine.cli import analyze, bench, check, devices, learn, library, match, midi, play, render, room, scene
 from engine.cli.common import abandon_output
 from engine.cli.surfaces import with_optional_value
 from engine.errors import RoomtoneError
@@ -29,6 +29,7 @@ app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devic
 app.command("check", help=check.HELP, epilog=check.EXAMPLES)(check.check)
 app.add_typer(scene.app, name="scene")
 app.add_typer(library.app, name="library")
+app.add_typer(learn.app, name="learn")
 app.add_typer(midi.app, name="midi")
 
 
