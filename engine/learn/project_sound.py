@@ -52,8 +52,13 @@ class ProjectTrack:
         return all(e.equaliser is not None for e in self.track.effects if e.on)
 
     def files(self) -> list[Path]:
-        """Return the files of what plays, each once, in their order."""
-        return list(dict.fromkeys(locate(item.source, self.project) for item in self.items))
+        """Return the files of what plays, each once, in their order. Raises InputError for one that is not there."""
+        made = list(dict.fromkeys(locate(item.source, self.project) for item in self.items))
+        for path in made:
+            if not path.is_file():
+                allowed = "the sounds of a project where it names them, or beside it"
+                raise InputError(Problem(f"{path} is not there", allowed, file=str(self)))
+        return made
 
     def curve_db(self, at_hz: Floats) -> Floats | None:
         """Return the curve of its equalisers, float64 `[n]`; None where it has none."""
@@ -76,7 +81,7 @@ class ProjectTrack:
         """
         if not self.items:
             raise InputError(Problem("no sound plays on it", "a track with a sound file", file=str(self)))
-        decoded = {path: _decoded(path, self) for path in self.files()}
+        decoded = {path: decode_as_is(path) for path in self.files()}
         rate_hz = next(iter(decoded.values())).rate_hz
         channels = max(d.samples.shape[1] for d in decoded.values())
         frames = max(round((item.position_s + item.length_s) * rate_hz) for item in self.items)
@@ -111,10 +116,3 @@ def project_tracks(path: Path, project: Project) -> list[ProjectTrack]:
     """Return all tracks of a project on which a sound plays."""
     tracks = [ProjectTrack(path, track, project.curve_rate_hz) for track in project.tracks]
     return [track for track in tracks if track.items]
-
-
-def _decoded(path: Path, track: ProjectTrack) -> Decoded:
-    if not path.is_file():
-        allowed = "the sounds of a project where it names them, or beside it"
-        raise InputError(Problem(f"{path} is not there", allowed, file=str(track)))
-    return decode_as_is(path)
