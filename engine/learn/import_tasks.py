@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from engine.errors import InputError, Problem
 from engine.learn.importer import Task
@@ -124,7 +124,7 @@ def project_tasks(
 
 
 def _sources(track: ProjectTrack) -> list[str]:
-    return [path.stem for path in track.files()[:1]]
+    return [PurePosixPath(item.source.replace("\\", "/")).stem for item in track.items[:1]]
 
 
 def _stems_of(group: str, stems: Sequence[Stem], alone: bool) -> dict[str, list[Stem]]:
