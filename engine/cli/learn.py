@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.common import Interrupted, JsonOption, compiling, interruptible, print_table, progress
+from engine.cli.learn_study import STUDY_EXAMPLES, study
 from engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+
+app.command("study", epilog=STUDY_EXAMPLES)(study)
 
 SHOWN = 20
 """How many refused tracks are listed in full."""

@@ -72,7 +72,7 @@ class ReaEq:
         for band in self.bands:
             if band.enabled:
                 made += _band_db(band, z, rate_hz)
-        return np.maximum(made, SILENCE_DB)
+        return np.asarray(np.maximum(made, SILENCE_DB), np.float64)
 
 
 def read_reaeq(lines: Sequence[Line], file: str) -> ReaEq:

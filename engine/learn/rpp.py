@@ -123,7 +123,7 @@ def _project(root: Block, file: str) -> Project:
     if rate_hz and not 8_000.0 <= rate_hz <= 768_000.0:
         raise reader.wrong(root.first("SAMPLERATE"), f"a rate of {rate_hz:g} Hz", "8000 to 768000")
     tracks = [reader.track(block, k) for k, block in enumerate(root.blocks("TRACK"), 1)]
-    flags = []
+    flags: list[str] = []
     masters = [e.name for block in root.blocks("MASTERFXLIST") for e in reader.effects(block, True, flags)]
     if masters:
         flags.append(f"plug-ins on the master: {', '.join(masters)}")

@@ -68,9 +68,9 @@ def make_tasks(table: Table, file: str) -> list[Task]:
     x, groups = table.features(), _coded(songs)[0]
     made = []
     for name in CLASSES:
-        texts = np.array(table.labels(name), dtype=object)
-        known = np.array([bool(text) for text in texts])
-        labels, classes = _coded([str(text) for text in texts[known]])
+        texts = table.labels(name)
+        known: NDArray[np.bool_] = np.array([bool(text) for text in texts])
+        labels, classes = _coded([text for text in texts if text])
         if len(classes) > 1 and _enough(groups[known]):
             none = np.zeros((int(known.sum()), 0))
             made.append(Task(name, x[known], groups[known], labels, classes, none, ()))
@@ -78,7 +78,7 @@ def make_tasks(table: Table, file: str) -> list[Task]:
     mix = np.column_stack([table.deltas(), *(table.setting(name) for name in MIX)])
     compressor = np.column_stack([_scaled(table, name) for name in COMPRESSOR])
     for name, y, targets in (("mix", mix, (*bands, *MIX)), ("compressor", compressor, COMPRESSOR)):
-        known = np.isfinite(y).all(axis=1)
+        known = np.asarray(np.isfinite(y).all(axis=1))
         if _enough(groups[known]):
             zeros = np.zeros(int(known.sum()), np.int64)
             made.append(Task(name, x[known], groups[known], zeros, (), y[known], targets))

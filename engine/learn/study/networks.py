@@ -102,7 +102,7 @@ class QuickAic(AICGauss):  # type: ignore[misc]
         a = np.column_stack([np.ones(len(y)), *(self.data[p].to_numpy(np.float64) for p in parents)])
         missed = y - a @ np.linalg.lstsq(a, y, rcond=None)[0]
         variance = max(float(missed @ missed) / len(y), 1e-12)
-        return -0.5 * len(y) * (np.log(2.0 * np.pi * variance) + 1.0) - (len(parents) + 2)
+        return float(-0.5 * len(y) * (np.log(2.0 * np.pi * variance) + 1.0) - (len(parents) + 2))
 
 
 class GaussianNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]

@@ -1,6 +1,5 @@
 """What is done to a set before a model sees it: components, clusters, more rows of rare classes. All is fitted."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,35 +88,27 @@ def adasyn_fails(x: Floats, y: Ints) -> str:
     return ""
 
 
-def _pca() -> Step:
-    return "pca", PCA(VARIANCE, svd_solver="full")
-
-
-def _clusters(k: int) -> Step:
-    return "clusters", Clusters(k)
-
-
-def _smote() -> Step:
-    return "smote", Smote()
-
-
-Preparation = Callable[[], list[Step]]
-
-PREPARATIONS: dict[str, Preparation] = {
-    "none": list,
-    "PCA": lambda: [_pca()],
-    **{f"agglomerative {k}": (lambda k=k: [_clusters(k)]) for k in CLUSTERS},
-    "k-means": lambda: [_clusters(0)],
-    "PCA + agglomerative 54": lambda: [_pca(), _clusters(54)],
-    "PCA + agglomerative 27": lambda: [_pca(), _clusters(27)],
-    "SMOTE": lambda: [_smote()],
-    "PCA + SMOTE": lambda: [_pca(), _smote()],
-    "agglomerative 54 + SMOTE": lambda: [_clusters(54), _smote()],
-    "agglomerative 27 + SMOTE": lambda: [_clusters(27), _smote()],
+PREPARATIONS: dict[str, tuple[str | int, ...]] = {
+    "none": (),
+    "PCA": ("pca",),
+    **{f"agglomerative {k}": (k,) for k in CLUSTERS},
+    "k-means": (0,),
+    "PCA + agglomerative 54": ("pca", 54),
+    "PCA + agglomerative 27": ("pca", 27),
+    "SMOTE": ("smote",),
+    "PCA + SMOTE": ("pca", "smote"),
+    "agglomerative 54 + SMOTE": (54, "smote"),
+    "agglomerative 27 + SMOTE": (27, "smote"),
 }
-"""By name; every set is scaled first. Those with SMOTE are for classes alone."""
+"""By name: components, SMOTE, or a number of clusters. Every set is scaled first. SMOTE is for classes alone."""
 
 
 def steps_of(name: str) -> list[Step]:
     """Return the steps of a preparation, unfitted."""
-    return [("scale", StandardScaler()), *PREPARATIONS[name]()]
+    made: list[Step] = [("scale", StandardScaler())]
+    for step in PREPARATIONS[name]:
+        if isinstance(step, int):
+            made.append(("clusters", Clusters(step)))
+        else:
+            made.append(("pca", PCA(VARIANCE, svd_solver="full")) if step == "pca" else ("smote", Smote()))
+    return made

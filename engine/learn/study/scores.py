@@ -48,12 +48,12 @@ def score(cell: Cell, task: Task) -> Score:
             return _f1(answers[rows], truth[rows], len(task.classes))[1]
 
     else:
-        answers = np.array(cell.answers)
-        each = r2(answers, task.y)
+        numbers = np.array(cell.answers, np.float64)
+        each = r2(numbers, task.y)
         made = Score(float(each.mean()), 0.0, 0.0, r2=tuple(each))
 
         def main(rows: Ints) -> float:
-            return float(r2(answers[rows], task.y[rows]).mean())
+            return float(r2(numbers[rows], task.y[rows]).mean())
 
     low, high = _bounds(main, task.groups) if cell.spec.protocol == GROUPED else (made.main, made.main)
     return replace(made, low=low, high=high, trained=cell.trained)
@@ -62,7 +62,7 @@ def score(cell: Cell, task: Task) -> Score:
 def r2(answers: Floats, truth: Floats) -> Floats:
     """Return R² of each target over all rows that were not learned from, float64 `[targets]`."""
     spread = np.square(truth - truth.mean(axis=0)).sum(axis=0)
-    return 1.0 - np.square(truth - answers).sum(axis=0) / np.maximum(spread, 1e-12)
+    return np.asarray(1.0 - np.square(truth - answers).sum(axis=0) / np.maximum(spread, 1e-12))
 
 
 def _classes(answers: Ints, truth: Ints, surprise: Floats, count: int) -> Score:
