@@ -11,6 +11,7 @@ from engine.cli import (
     check,
     devices,
     label,
+    learn,
     library,
     match,
     midi,
@@ -45,6 +46,7 @@ app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devic
 app.command("check", help=check.HELP, epilog=check.EXAMPLES)(check.check)
 app.add_typer(scene.app, name="scene")
 app.add_typer(library.app, name="library")
+app.add_typer(learn.app, name="learn")
 app.add_typer(midi.app, name="midi")
 
 
