@@ -227,7 +227,7 @@ EXPECTED = {
     "threshold_db": (-60, 0),
     "ratio": (1, 20),
     "attack_ms": (0.1, 1000),
-    "release_ms": (1, 5000),
+    "release_ms": (10, 20000),
 }
 
 

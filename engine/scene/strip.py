@@ -27,7 +27,7 @@ RANGES = {
     "threshold_db": (-60.0, 0.0),
     "ratio": (1.0, 20.0),
     "attack_ms": (0.1, 1000.0),
-    "release_ms": (1.0, 5000.0),
+    "release_ms": (10.0, 20_000.0),
 }
 """What a scene may write, and so what can be written down to have it again."""
 

@@ -29,7 +29,7 @@ ALLOWED = {
     "threshold_db": "-60 to 0 dBFS of the sound as it is given",
     "ratio": "1 to 20",
     "attack_ms": "0.1 to 1000 ms",
-    "release_ms": "1 to 5000 ms",
+    "release_ms": "10 to 20000 ms",
 }
 """What a field takes, in words. `gain_db` is -24 to 12 dB, as that of an object."""
 
@@ -106,7 +106,7 @@ class WrittenSettings(Part):
     attack_ms: Annotated[float, Field(ge=0.1, le=1000.0, json_schema_extra={"unit": "ms"})] | None = Field(
         None, description="Attack in the sense of `roomtone match`: 2 pi time constants."
     )
-    release_ms: Annotated[float, Field(ge=1.0, le=5000.0, json_schema_extra={"unit": "ms"})] | None = Field(
+    release_ms: Annotated[float, Field(ge=10.0, le=20_000.0, json_schema_extra={"unit": "ms"})] | None = Field(
         None, description="Release, in the same sense."
     )
     gain_db: Annotated[float, Field(ge=-24.0, le=12.0, json_schema_extra={"unit": "dB"})] | None = Field(
