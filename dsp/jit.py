@@ -110,8 +110,8 @@ def _set_cache_aside() -> None:
 
 
 @contextlib.contextmanager
-def alone(name: str) -> Iterator[None]:
-    """Keep other programs from compiling `name` at the same time, where the system can do that."""
+def _alone(name: str) -> Iterator[None]:
+    """Keep other programs from compiling kernel `name` at the same time, where the system can do that."""
     try:
         import fcntl
 
@@ -136,7 +136,7 @@ def alone(name: str) -> Iterator[None]:
 
 def _compile(func: Callable[..., Any], signature: str, cache: bool) -> Any:
     dispatcher = numba.njit(nogil=True, error_model="numpy", cache=cache)(func)
-    with alone(f"{func.__module__}.{func.__name__}") if cache else contextlib.nullcontext():
+    with _alone(f"{func.__module__}.{func.__name__}") if cache else contextlib.nullcontext():
         dispatcher.compile(signature)
     dispatcher.disable_compile()
     global _compiled

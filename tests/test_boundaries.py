@@ -34,8 +34,11 @@ ALLOWED = {
         *("pydantic", "pydantic_core", "yaml", "annotated_types"),
     },
     "engine.analysis": {"engine", "engine.analysis", "engine.media", "dsp"},
-    "engine.learn": {"engine", "engine.learn", "engine.media", "dsp", "librosa", "yaml"},
-    "engine.view": {"engine", "engine.view", "rich", "matplotlib"},
+    "engine.learn": {
+        *("engine", "engine.learn", "engine.media", "dsp", "presets", "librosa", "yaml"),
+        *("sklearn", "scipy", "imblearn", "pgmpy", "kneed", "pandas", "joblib"),  # of the extra `study`
+    },
+    "engine.view": {"engine", "engine.view", "rich", "matplotlib", "seaborn"},
     "engine.control": {
         *("engine", "engine.control", "engine.nodes", "engine.rendering", "engine.host", "engine.media"),
         *("engine.scene", "engine.view", "dsp", "presets", "platformdirs"),
@@ -46,7 +49,7 @@ ALLOWED = {
     "presets": {"presets"},
     "benchmarks": {
         *("engine", *PARTS, "dsp", "presets", "benchmarks"),
-        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi"),
+        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi", "sklearn", "yaml"),
     },
     "benchmarks.peers": {
         "engine",
@@ -68,7 +71,11 @@ ONLY_HOME = {
     "rtmidi": {"engine.control", "benchmarks"},
     "pythonosc": {"engine.control"},
     "librosa": {"engine.learn"},
-    "sklearn": {"engine.learn"},
+    "sklearn": {"engine.learn", "benchmarks"},
+    "imblearn": {"engine.learn"},
+    "pgmpy": {"engine.learn"},
+    "pandas": {"engine.learn"},
+    "seaborn": {"engine.view"},
 }
 
 SOURCES = sorted(p for top in ("dsp", "engine", "presets", "benchmarks") for p in (ROOT / top).rglob("*.py"))

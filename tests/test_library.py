@@ -19,9 +19,10 @@ from engine.scene.composition import compose
 from engine.scene.feature_store import FeatureStore, content_hash
 from engine.scene.labels import MAX_LABEL, label_of, words
 from engine.scene.library import read_library
-from engine.scene.library_features import features_of, measure, scan
+from engine.scene.library_features import REVERBERATION, features_of, measure, scan
 from engine.scene.load import load_scene, loads
 from engine.scene.retrieval import Finder
+from engine.scene.reverberation import reverberation_of
 from engine.scene.sidecar import MAX_BYTES, read_sidecar
 from engine.scene.sounds import FileSound, Lookup, SynthSound, track_sound
 from engine.scene.taxonomy import Node, Taxonomy
@@ -389,6 +390,22 @@ def test_a_moved_file_is_measured_again_or_a_changed_one_is_not(folder: Path, tm
     assert counts() == (0, 1, 1), "touched, and the same"
 
 
+def test_a_scan_does_not_tell_the_reverberation_that_the_send_is_chosen_by(folder: Path) -> None:
+    """Claps with a tail of 0.8 s: the scan finds it within 10 %, and it is what a scene would be told."""
+    room = np.random.default_rng(5).standard_normal(48_000) * 10.0 ** (
+        -3.0 * np.arange(48_000) / 48_000 / 0.8
+    )
+    claps = np.zeros(48_000 * 10)
+    claps[:: 48_000 * 2] = 1.0
+    heard = np.convolve(claps, np.concatenate(([4.0], 0.05 * room)))
+    soundfile.write(folder / "clap.wav", 0.2 * heard, 48_000, subtype="FLOAT")
+    store, entries = FeatureStore(), read_library([folder]).entries
+    scan(entries, store)
+    told = features_of(store, entries)[folder / "clap.wav"]["rt60_s"]
+    assert told == reverberation_of(folder / "clap.wav", store).rt60_s
+    assert told == pytest.approx(0.8, rel=0.1)
+
+
 def test_the_reverberation_that_is_known_is_not_told(folder: Path) -> None:
     """A sidecar comes first, then what was measured of the content; of two owls the dry one is taken."""
     tone(folder / "owl-1.wav", 440, 0.5)
@@ -396,7 +413,7 @@ def test_the_reverberation_that_is_known_is_not_told(folder: Path) -> None:
     store, entries = FeatureStore(), read_library([folder]).entries
     scan(entries, store)
     for entry, rt60_s in zip(entries, (1.5, None), strict=True):
-        store.put(content_hash(entry.path), "reverberation", 1, {"rt60_s": rt60_s})
+        store.put(content_hash(entry.path), *REVERBERATION, {"rt60_s": rt60_s})
     assert [features_of(store, entries)[entry.path]["rt60_s"] for entry in entries] == [1.5, None]
     assert {chosen(folder, "owl", seed=seed) for seed in range(8)} == {"owl-2.wav"}
     (folder / "owl-1.yaml").write_text("rt60_s: 0.2\n")

@@ -131,7 +131,7 @@ def test_a_file_is_measured_twice(folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(reverberation, "_known", {})
     (folder / "same.wav").write_bytes((folder / "wet.wav").read_bytes())
     with monkeypatch.context() as patch:
-        patch.setattr(reverberation, "_measured", lambda path: pytest.fail("measured"))
+        patch.setattr(reverberation, "measured", lambda path: pytest.fail("measured"))
         assert reverberation_of(folder / "wet.wav") == first
         assert reverberation_of(folder / "same.wav") == first
     write(folder / "same.wav", 0.5, 3.0)
@@ -188,7 +188,7 @@ def test_a_scene_sends_all_sounds_alike(folder: Path) -> None:
 def test_outdoors_and_in_a_dead_room_files_are_listened_to(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reverberation, "_measured", lambda path: pytest.fail("measured"))
+    monkeypatch.setattr(reverberation, "measured", lambda path: pytest.fail("measured"))
     for change in ("room: street", "room: church\nwet_level: 0", "room_detected: false"):
         made = sends(SCENE.replace("room: church", change), folder)
         assert (made["dry"], made["wet"], made["own"], made["atmo"]) == (0.0, 0.0, -20.0, ATMO_SEND_DB)

@@ -10,7 +10,7 @@ from engine.learn.bands import CENTRES_HZ, NOMINAL_HZ
 from engine.learn.equaliser import Q, curve_db, usable
 from engine.learn.identify import Found, Progress, identify
 from engine.learn.likeness import Likeness, loudness_lufs
-from engine.learn.pair import make_pair
+from engine.learn.pair import Pair, make_pair
 
 Floats = NDArray[np.float64]
 Samples = NDArray[np.float32]
@@ -101,8 +101,12 @@ def match_pair(
 
     Raises InputError if the two do not belong together.
     """
-    found = identify(make_pair(raw, raw_hz, mixed, mixed_hz), progress)
-    return _match(found)
+    return match_made(make_pair(raw, raw_hz, mixed, mixed_hz), progress)
+
+
+def match_made(pair: Pair, progress: Progress | None = None) -> Match:
+    """Return the settings between the two sounds of a pair."""
+    return _match(identify(pair, progress))
 
 
 def _match(found: Found) -> Match:

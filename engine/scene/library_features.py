@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dsp.stft import BandEnergies
 from dsp.units import SILENCE_DB
 from engine.errors import Problem, SoundError
+from engine.scene import reverberation
 from engine.scene.feature_store import FeatureStore, FileState, content_hash
 from engine.scene.library import Entry
 from engine.scene.reader import shorten
@@ -31,8 +32,7 @@ EVENT_GAP_S = 0.25
 KEEP_EVERY_S = 1.0
 MAX_FAULT = 500
 
-REVERBERATION = "reverberation", 1
-"""Kind and version of what is kept of the decays in a sound: its `rt60_s` is told too, where it is known."""
+REVERBERATION = reverberation.KIND, reverberation.VERSION
 
 Progress = Callable[[str, int, int], None]
 
@@ -106,7 +106,7 @@ def scan(entries: Sequence[Entry], store: FeatureStore, progress: Progress | Non
     """
     done = Scan(files=len(entries))
     known = features_of(store, entries)
-    todo = [entry for entry in entries if entry.path not in known]
+    todo = [entry for entry in entries if not known.get(entry.path, {}).keys() & {"fault", "rt60_s"}]
     done.problems += [fault_of(known[e.path], e) for e in entries if "fault" in known.get(e.path, {})]
     done.unchanged = len(entries) - len(todo) - len(done.problems)
     keep = _Keep(store)
@@ -140,6 +140,7 @@ class _Taken(NamedTuple):
     content: str
     known: dict[str, Any]
     is_new: bool
+    reverberation: dict[str, Any] | None
 
 
 class _Keep:
@@ -158,7 +159,10 @@ class _Keep:
     def flush(self) -> None:
         files = [(taken.state, taken.content) for taken in self._waiting]
         data = {taken.content: taken.known for taken in self._waiting if taken.is_new}
+        tails = {t.content: t.reverberation for t in self._waiting if t.reverberation is not None}
         if files:
+            # What a file holds is noted last: then it counts as measured.
+            self._store.note([], *REVERBERATION, tails)
             self._store.note(files, KIND, VERSION, data)
         self._waiting.clear()
         self._flushed_s = time.monotonic()
@@ -172,11 +176,14 @@ def _take(entry: Entry, store: FeatureStore) -> _Taken:
         content = content_hash(entry.path)
         known = store.get(content, KIND, VERSION)
         measured = _measured(entry.path) if known is None else known
+        tail = None
+        if "fault" not in measured and store.get(content, *REVERBERATION) is None:
+            tail = asdict(reverberation.measured(entry.path))
         if _state(entry.path) != before:
             raise SoundError(Problem("is being written to", "scan again later", file=shown))
     except OSError as error:
         raise SoundError(Problem(f"cannot be read: {error.strerror or error}", file=shown)) from None
-    return _Taken(before, content, measured, known is None)
+    return _Taken(before, content, measured, known is None, tail)
 
 
 def _measured(path: Path) -> dict[str, Any]:

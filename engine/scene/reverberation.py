@@ -128,11 +128,11 @@ def reverberation_of(path: Path, store: FeatureStore | None = None) -> Reverbera
                 return _known[key]
         content = content_hash(path)
     except OSError:
-        return _measured(path)  # `decode` says what is wrong
+        return measured(path)  # `decode` says what is wrong
     kept = FeatureStore() if store is None else store
     found = _read(kept.get(content, KIND, VERSION))
     if found is None:
-        found = _measured(path)
+        found = measured(path)
         kept.put(content, KIND, VERSION, asdict(found))
     if store is None:
         with _lock:
@@ -150,7 +150,8 @@ def reverberation_or_none(path: Path) -> Reverberation | None:
         return None
 
 
-def _measured(path: Path) -> Reverberation:
+def measured(path: Path) -> Reverberation:
+    """Return what is in a sound file, measured now; raises SoundError for one that cannot be used."""
     # Imported late: it brings kernels, which nobody has to wait for whose sounds were measured before.
     from dsp.blind_decay import blind_decay
 
