@@ -147,7 +147,7 @@ BAD_SCENES = [
     (SETTINGS + "{attack_ms: fast}", 3, "objects[0].settings.attack_ms", "must be 0.1 to 1000 ms"),
     (SETTINGS + "{release_ms: 0}", 3, "objects[0].settings.release_ms", "must be 10 to 20000 ms"),
     (SETTINGS + "{threshold_db: 3}", 3, "objects[0].settings.threshold_db", "must be -60 to 0 dBFS"),
-    (SETTINGS + "{highpass_hz: -1}", 3, "objects[0].settings.highpass_hz", "must be 0 (none) to 2000 Hz"),
+    (SETTINGS + "{highpass_hz: -1}", 3, "objects[0].settings.highpass_hz", "must be 0 (none) to 8000 Hz"),
     (SETTINGS + "{gain_db: 13}", 3, "objects[0].settings.gain_db", "must be -24 to 12 dB"),
     (SETTINGS + "{compressor: 1}", 3, "objects[0].settings.compressor", "must be true or false"),
     (

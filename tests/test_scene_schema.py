@@ -223,7 +223,7 @@ EXPECTED = {
     "levels_db": (-60, -10),
     "reduction_db": (0, 6),
     "eq_db": (-12, 12),
-    "highpass_hz": (0, 2000),
+    "highpass_hz": (0, 8000),
     "threshold_db": (-60, 0),
     "ratio": (1, 20),
     "attack_ms": (0.1, 1000),

@@ -16,7 +16,7 @@ LONGEST_S = 30.0
 """Of a sound, what is listened to."""
 
 BLOCK_S = 0.001
-ACTIVE_DB = 50.0
+ACTIVE_DB = 40.0
 """Below the loudest block by more, a block is a rest."""
 
 SHARE = 0.95

@@ -17,8 +17,12 @@ MOST_INSERTS = 8
 LEAST_REDUCTION_DB = 3.0
 """A compressor that is predicted to take less is not worth its time."""
 
-LEAST_CONFIDENCE = 0.3
-"""A prediction less sure than this is not followed."""
+LIKELIER_THAN_NOT = 0.5
+LEAST_CONFIDENCE = 0.4
+"""An equaliser or a high-pass less sure than this is not put on."""
+
+LEAST_COMPRESSOR_CONFIDENCE = 0.5
+"""Nor is a compressor, which can do more harm: by the rules, one of a sound whose family is likelier than not."""
 
 DEFAULTS = {"threshold_db": -30.0, "ratio": 3.0, "attack_ms": 60.0, "release_ms": 900.0}
 """What a compressor has that is wanted without being told how: 10 and 140 ms as time constants."""
@@ -55,9 +59,9 @@ class Strip:
 
     @property
     def taken_for(self) -> str:
-        """What the track's sounds are taken for, the instrument before the family; "" for nothing."""
+        """What the track's sounds are more likely than not, the instrument before the family; "" for nothing."""
         names = () if self.settings is None else (self.settings.instrument, self.settings.family)
-        return next((name.value for name in names if name.value != UNKNOWN), "")
+        return next((n.value for n in names if n.value != UNKNOWN and n.confidence >= LIKELIER_THAN_NOT), "")
 
     def as_written(self) -> dict[str, Any]:
         """Return what is applied as the `settings` of a scene that predicts nothing."""
@@ -213,11 +217,14 @@ def _squeeze(settings: MixSettings, written: WrittenSettings, why: list[str]) ->
     if written.compressor is None and not written.compressor_fields:
         if reduction.source == "none":
             return None
+        if reduction.value <= 0.0:
+            why.append("no compressor: none is predicted to be worth it")
+            return None
         if reduction.value < LEAST_REDUCTION_DB:
             what = f"a reduction of {reduction.value:.1f} dB is predicted"
             why.append(f"no compressor: {what}, and it is worth its time from {LEAST_REDUCTION_DB:g} dB")
             return None
-        if reduction.confidence < LEAST_CONFIDENCE:
+        if reduction.confidence < LEAST_COMPRESSOR_CONFIDENCE:
             what = f"a reduction of {reduction.value:.1f} dB is predicted with a confidence of"
             why.append(f"no compressor: {what} {_percent(reduction.confidence)} only")
             return None
