@@ -107,7 +107,7 @@ def test_wrong_use_ends_in_a_traceback(arguments: tuple[str, ...], part: str, ta
 def test_an_interrupted_run_says_nothing_of_what_it_did(takes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C behind the first sound and its sidecar: exit code 130, how far it got, and how to take it back."""
     before = content(takes)
-    calls = []
+    calls: list[str] = []
 
     def interrupted(folder: Path, old: str, new: str) -> None:
         if len(calls) == 2:

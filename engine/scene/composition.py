@@ -26,7 +26,7 @@ from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yi
 from engine.scene.sends import Answer, has_answer, room_answer, track_send_db
 from engine.scene.shelf import Filtered, Shelf, SoundKey
 from engine.scene.sounds import Found, input_channels
-from engine.scene.squeeze import Squeeze, mean_gain_db, set_for
+from engine.scene.squeeze import Squeeze, kept_work, mean_gain_db, set_for
 from engine.scene.strip import NO_STRIP, Strip, limited, strip_of
 from engine.scene.timeline import Timeline, ended
 from engine.scene.variation import Variation
@@ -314,8 +314,8 @@ def _made_up(strip: Strip, materials: Sequence[Material], item: Atmo | SceneObje
     """Return the strip with its compressor's make-up, unless that is written, and what the compressor does."""
     if strip.squeeze is None or not materials:
         return strip
-    sounds = [m.samples[:, :1] if m.mono else m.samples for m in materials]
-    squeeze, expected_db = set_for(strip.squeeze, sounds, rate_hz, item.settings.gain_db is None)
+    works = [kept_work(strip.squeeze, material, rate_hz) for material in materials]
+    squeeze, expected_db = set_for(strip.squeeze, works, item.settings.gain_db is None)
     return replace(strip, squeeze=squeeze, expected_db=expected_db)
 
 

@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 
 from dsp.clip_loudness import active_loudness
 from dsp.units import amplitude_to_db, db_to_amplitude
+from engine.scene.kept_sounds import kept_record
+from engine.scene.material import Material
+from engine.scene.trim import TRIM_VERSION
 
 Samples = NDArray[np.float32]
+
+WORK_VERSION = 1
+"""Of what is listened for; kept works of another version are done anew."""
 
 LONGEST_S = 30.0
 """Of a sound, what is listened to."""
@@ -74,14 +80,28 @@ def _reduction_db(x: Samples, y: Samples, rate_hz: int) -> float:
     return float(np.quantile(taken_db, SHARE))
 
 
-def set_for(
-    squeeze: Squeeze, sounds: Sequence[Samples], rate_hz: int, makes_up: bool
-) -> tuple[Squeeze, float]:
-    """Return the compressor with the make-up that leaves `sounds` as loud as they are on the mean, and its reduction.
+def kept_work(squeeze: Squeeze, material: Material, rate_hz: int) -> Work:
+    """Return what the compressor does to a sound; of a procedural one it is kept in the user's cache folder."""
+    own = material.samples[:, :1] if material.mono else material.samples
+
+    def listen() -> dict[str, float]:
+        return work_of(squeeze, own, rate_hz)._asdict()
+
+    if material.path is not None or material.origin is None:
+        return work_of(squeeze, own, rate_hz)
+    settings = (squeeze.threshold_db, squeeze.ratio, squeeze.attack_ms, squeeze.release_ms)
+    record = kept_record(listen, f"work {WORK_VERSION} {settings} on {material.origin} trim {TRIM_VERSION}")
+    try:
+        return Work(float(record["reduction_db"]), float(record["lost_lu"]))
+    except (KeyError, TypeError, ValueError):
+        return work_of(squeeze, own, rate_hz)
+
+
+def set_for(squeeze: Squeeze, works: Sequence[Work], makes_up: bool) -> tuple[Squeeze, float]:
+    """Return the compressor with the make-up that leaves its sounds as loud as they are on the mean, and its reduction.
 
     Unless it `makes_up`, the gain stays what it is.
     """
-    works = [work_of(squeeze, samples, rate_hz) for samples in sounds]
     reduction_db = float(np.mean([work.reduction_db for work in works]))
     if makes_up:
         lost_db = float(np.clip(np.mean([work.lost_lu for work in works]), *MAKE_UP_DB))

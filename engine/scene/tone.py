@@ -11,7 +11,7 @@ from dsp.clip_loudness import measure_clip
 from engine.learn.bands import CENTRES_HZ
 from engine.scene.energy import ENERGY_VERSION, Energy, energy_of
 from engine.scene.kept_sounds import kept
-from engine.scene.material import MIN_LOUDNESS_LUFS, Material
+from engine.scene.material import MIN_LOUDNESS_LUFS, Material, on_both_lanes
 from engine.scene.trim import TRIM_VERSION
 
 TONE_VERSION = 1
@@ -123,7 +123,7 @@ def toned(material: Material, tone: Tone, rate_hz: int) -> Material:
         energy = Energy.from_array(known)
     return replace(
         material,
-        samples=np.repeat(made, 2, axis=1) if material.mono else made,
+        samples=on_both_lanes(made) if material.mono else made,
         loudness_lufs=loudness_lufs,
         powers=powers,
         energy=energy,
