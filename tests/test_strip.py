@@ -23,7 +23,15 @@ from engine.scene.instance import compose_instance, read_instance, texts
 from engine.scene.load import load_scene, loads
 from engine.scene.predicted import as_record, from_record
 from engine.scene.squeeze import work_of
-from engine.scene.strip import LEAST_REDUCTION_DB, MOST_INSERTS, limited, strip_of, together
+from engine.scene.strip import (
+    LEAST_REDUCTION_DB,
+    MOST_INSERTS,
+    NOT_HEARD,
+    NOT_PREDICTED,
+    limited,
+    strip_of,
+    together,
+)
 from engine.scene.tone import Tone, filtered_samples, impulse_response, magnitude_db
 from engine.scene.written_settings import WrittenSettings
 from tests.test_nodes import build
@@ -178,7 +186,7 @@ def test_what_is_not_worth_it_or_not_sure_is_applied() -> None:
     assert off.why == ("no compressor: the scene has none for it",)
     assert strip_of([told(0.0)], WrittenSettings(compressor=True)).squeeze is not None
     assert strip_of([told(0.0)], WrittenSettings(ratio=2.0)).squeeze is not None
-    assert strip_of([], none).why == ("nothing is known of its sound before it is heard",)
+    assert strip_of([], none).why == (NOT_PREDICTED,)
 
 
 def test_more_than_eight_tracks_have_a_compressor() -> None:
@@ -316,6 +324,7 @@ def test_nothing_is_predicted_where_the_scene_wants_nothing(folder: Path) -> Non
     """`predict: false`: no strip, no insert, and the clips are the files'."""
     made = scene(folder)
     assert all(t.strip.settings is None and t.squeeze is None for t in made.tracks)
+    assert {why for t in made.tracks for why in t.strip.why} == {NOT_PREDICTED}
     assert "insert" not in default_graph(made).nodes
     samples, _ = soundfile.read(folder / "strokes.wav", dtype="float32")
     kept = made.materials[1].samples
@@ -329,7 +338,7 @@ def test_a_live_input_is_filtered() -> None:
     made = compose(loads(text), rate_hz=RATE_HZ)
     _, plain, told = made.tracks
     assert plain.strip.settings is None
-    assert plain.strip.why == ("nothing is known of its sound before it is heard",)
+    assert plain.strip.why == (NOT_HEARD,)
     assert told.squeeze is not None
     assert (told.squeeze.threshold_db, told.squeeze.ratio, told.squeeze.gain_db) == (-30.0, 3.0, 0.0)
     graph = default_graph(made)

@@ -229,7 +229,7 @@ def compose(
     impulse = load_impulse(scene, rate_hz)
     answer = room_answer(scene.room, impulse, rate_hz)
     strips = limited(
-        [strip_of(shelf.settings(keys), item.settings) for item, keys in zip(items, wants, strict=True)]
+        [strip_of(shelf.settings(keys), i.settings, not keys) for i, keys in zip(items, wants, strict=True)]
     )
     ready = shelf.through(
         [Filtered(keys, s.tone, _vary(item)) for item, keys, s in zip(items, wants, strips, strict=True)]

@@ -19,6 +19,13 @@ KEPT_VERSION = 1
 _SOURCES = get_args(Source)
 
 
+def prepare() -> None:
+    """Read what predictions need; raises InputError where that is not what it was."""
+    from engine.learn.predict import predictor
+
+    predictor()
+
+
 def predicted(material: Material, rate_hz: int) -> MixSettings:
     """Return the settings that are predicted of a sound as it is given, from the cache if they were before.
 

@@ -146,7 +146,15 @@ class Shelf:
         return keys
 
     def fill(self, progress: Progress | None) -> None:
-        """Make every sound ready; raises SoundError with all that cannot be used, each for its fields."""
+        """Make every sound ready; raises SoundError with all that cannot be used, each for its fields.
+
+        Raises InputError where sounds are to be predicted and the model for that cannot be used.
+        """
+        if self._predicts and self._wishes:
+            # Imported late: nobody waits for it whose scene predicts nothing. Read here, by one thread alone.
+            from engine.scene.predicted import prepare
+
+            prepare()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             made = {
                 key: pool.submit(self._made_once, key, source) for key, (source, _) in self._wishes.items()
@@ -260,7 +268,6 @@ class Shelf:
             made = from_synth(key.sound, source, self.rate_hz, self.seed, key.whole)
         made = replace(made, origin=origin, given=origin)
         if self._predicts and made.settings is None:
-            # Imported late: nobody waits for it whose scene predicts nothing.
             from engine.scene.predicted import predicted
 
             made = replace(made, settings=predicted(made, self.rate_hz))

@@ -36,6 +36,10 @@ RANGES = {
 """What a scene may write, and so what can be written down to have it again."""
 
 
+NOT_HEARD = "nothing is predicted: nothing is known of a live input before it is heard"
+NOT_PREDICTED = "nothing is predicted: the scene does not want it"
+
+
 @dataclass(frozen=True)
 class Strip:
     """What a track's sounds go through, and the settings that it comes from; `why` tells what is not applied.
@@ -80,11 +84,14 @@ class Strip:
 NO_STRIP = Strip()
 
 
-def strip_of(predictions: Sequence[MixSettings], written: WrittenSettings) -> Strip:
-    """Return the strip of a track that plays sounds of which this is predicted, each as often as the others."""
+def strip_of(predictions: Sequence[MixSettings], written: WrittenSettings, live: bool = False) -> Strip:
+    """Return the strip of a track that plays sounds of which this is predicted, each as often as the others.
+
+    A `live` one is an input, which has no sound yet.
+    """
     names = tuple(name for name in WrittenSettings.model_fields if getattr(written, name) is not None)
     if not predictions and not names:
-        return replace(NO_STRIP, why=("nothing is known of its sound before it is heard",))
+        return replace(NO_STRIP, why=(NOT_HEARD if live else NOT_PREDICTED,))
     settings = _overridden(together(predictions) if predictions else _nothing(), written)
     why: list[str] = []
     tone = Tone(_eq(settings, why), _highpass(settings, why))
