@@ -65,7 +65,9 @@ class InsertCompressors(TrackBank):
             Param("threshold_db", "dBFS", -90.0, 24.0, threshold, "level above which it turns down", keys),
             Param("ratio", "", 1.0, 20.0, ratio, "dB in for one dB out, above the threshold", keys),
             Param("attack_ms", "ms", 0.1, 1000.0, attack, "how fast it turns down, 2 pi times", keys, "log"),
-            Param("release_ms", "ms", 10.0, 20_000.0, release, "how fast it lets go, 2 pi times", keys, "log"),
+            Param(
+                "release_ms", "ms", 10.0, 20_000.0, release, "how fast it lets go, 2 pi times", keys, "log"
+            ),
             Param("gain_db", "dB", -24.0, 24.0, gain, "gain behind it", keys),
         )
 

@@ -106,8 +106,8 @@ class WrittenSettings(Part):
     attack_ms: Annotated[float, Field(ge=0.1, le=1000.0, json_schema_extra={"unit": "ms"})] | None = Field(
         None, description="Attack in the sense of `roomtone match`: 2 pi time constants."
     )
-    release_ms: Annotated[float, Field(ge=10.0, le=20_000.0, json_schema_extra={"unit": "ms"})] | None = Field(
-        None, description="Release, in the same sense."
+    release_ms: Annotated[float, Field(ge=10.0, le=20_000.0, json_schema_extra={"unit": "ms"})] | None = (
+        Field(None, description="Release, in the same sense.")
     )
     gain_db: Annotated[float, Field(ge=-24.0, le=12.0, json_schema_extra={"unit": "dB"})] | None = Field(
         None, description="Gain behind the compressor, which makes up what it took."
