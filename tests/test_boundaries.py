@@ -36,7 +36,16 @@ ALLOWED = {
     "engine.analysis": {"engine", "engine.analysis", "engine.media", "dsp"},
     "engine.learn": {
         *("engine", "engine.learn", "engine.media", "dsp", "presets", "librosa", "yaml"),
-        *("sklearn", "scipy", "imblearn", "pgmpy", "kneed", "pandas", "joblib"),  # of the extra `study`
+        *(
+            "sklearn",
+            "scipy",
+            "imblearn",
+            "pgmpy",
+            "kneed",
+            "pandas",
+            "joblib",
+            "threadpoolctl",
+        ),  # of the extra `study`
     },
     "engine.view": {"engine", "engine.view", "rich", "matplotlib", "seaborn"},
     "engine.control": {

@@ -73,12 +73,15 @@ class Cell:
 
 def run_cell(task: Task, spec: Spec, folds: int = OUTER) -> Cell:
     """Return one cell. What a model refuses to learn is told as its error."""
+    from threadpoolctl import threadpool_limits
+
     from engine.learn.study.models import classifiers, regressors
 
     model = (classifiers if task.classifies else regressors)()[spec.model]
     begin_s = time.process_time()
     try:
-        with warnings.catch_warnings():
+        # Cells run side by side: each on one thread, or they wait for each other.
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # Of classes that are rare, and of searches that end early.
             run = _grouped if spec.protocol == GROUPED else _leaky
             made = run(task, spec, model.estimator, model.grid, folds)
