@@ -192,6 +192,26 @@ def test_a_name_means_another_instrument(name: str, instrument: str, equipment: 
     assert guess(["01", name]) == (instrument, equipment)
 
 
+def test_what_no_list_names_is_not_looked_up_in_the_taxonomy() -> None:
+    from engine.cli.learn import _taxonomy_label
+
+    assert guess(["03 Bagpipes"], _taxonomy_label) == ("bagpipe", "")
+    assert guess(["Harpsichord U87"], _taxonomy_label) == ("piano", "condenser")
+    assert guess(["Dog"], _taxonomy_label) == ("", "")
+
+
+def test_a_folder_in_the_other_one_is_on_both_sides(tmp_path: Path) -> None:
+    """`song/kick.wav` and `song/mixed/kick.wav` are one pair of the song; nothing is left over."""
+    (tmp_path / "song/mixed").mkdir(parents=True)
+    for name in ("kick.wav", "mixed/kick.wav"):
+        soundfile.write(tmp_path / "song" / name, sound(3)[:4_000], RATE_HZ)
+    tasks, left_out = folder_tasks(tmp_path / "song", tmp_path / "song/mixed", {}, "")
+    assert [(t.group, t.track, t.mixed) for t in tasks] == [
+        ("song", "kick", tmp_path / "song/mixed/kick.wav")
+    ]
+    assert not left_out
+
+
 def test_versions_of_a_track_have_different_keys() -> None:
     assert key_of("01_Kick In (raw)") == key_of("Kick-In_MIXED") == "kick in"
     assert key_of("Tom 1") != key_of("Tom 2")

@@ -143,8 +143,13 @@ def demo(
         check_target(path)
         if audio:
             check_audio(folder)
-        with progress("making") as advance:
-            made = make_demo(seed, songs, folder if audio else None, advance)
+        try:
+            with progress("making") as advance:
+                made = make_demo(seed, songs, folder if audio else None, advance)
+        except KeyboardInterrupt:
+            if not audio:
+                raise
+            raise Interrupted(f"interrupted; recordings made until then are in {folder}") from None
         write_table(path, made, f"roomtone learn demo --seed {seed} --songs {songs}")
     if as_json:
         typer.echo(json.dumps({"table": str(path), "rows": len(made), "seed": seed}, indent=2))

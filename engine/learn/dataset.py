@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 VERSION = 1
 MAX_BYTES = 256 * 2**20
 MAX_ROWS = 100_000
-MAX_TEXT = 200
+MAX_TEXT, MAX_NOTES = 200, 2000
 MOST_PROBLEMS = 100
 
 LABELS = ("instrument", "equipment", "engineer")
@@ -163,7 +163,7 @@ def write_table(path: Path, table: Table, made_by: str) -> None:
     lines = [",".join(names)]
     for row in table.rows:
         cells = _cells(row)
-        lines.append(",".join(_written(cells[name]) for name in names))
+        lines.append(",".join(_written(cells[name], _most(name)) for name in names))
     card = {
         "version": VERSION,
         "features": schema_hash(),
@@ -187,12 +187,16 @@ def _cells(row: Row) -> dict[str, str | float | bool]:
     }
 
 
-def _written(value: str | float | bool) -> str:
+def _most(column: str) -> int:
+    return MAX_NOTES if column == "notes" else MAX_TEXT
+
+
+def _written(value: str | float | bool, most: int) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, float):
         return f"{value:.7g}" if math.isfinite(value) else ""
-    text = "".join(c if c.isprintable() else " " for c in value)[:MAX_TEXT]
+    text = "".join(c if c.isprintable() else " " for c in value)[:most]
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text
 
 
@@ -280,8 +284,9 @@ def _row(cells: Sequence[str], file: str, line: int, problems: list[Problem]) ->
         wrong, allowed = "", ""
         if column.kind == "text":
             texts[column.name] = cell
-            if len(cell) > MAX_TEXT or not cell.isprintable():
-                wrong, allowed = "is no plain text", f"at most {MAX_TEXT} printable characters"
+            most = _most(column.name)
+            if len(cell) > most or not cell.isprintable():
+                wrong, allowed = "is no plain text", f"at most {most} printable characters"
             elif column.name in ("group", "track") and not cell.strip():
                 wrong, allowed = "is empty", "a name"
         else:

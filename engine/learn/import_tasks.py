@@ -68,7 +68,9 @@ def folder_tasks(
     """Return a task for each pair in two folders, and what was left out. Raises InputError where there is no sound."""
     if raw.resolve() == mixed.resolve():
         raise InputError(Problem("is the folder of raw recordings too", "another folder", "--mixed"))
-    found, left_out = match_stems(list_stems(raw, "--raw"), list_stems(mixed, "--mixed"), progress)
+    ours = [s for s in list_stems(raw, "--raw") if not _lies_in(s.path, mixed, raw)]
+    theirs = [s for s in list_stems(mixed, "--mixed") if not _lies_in(s.path, raw, mixed)]
+    found, left_out = match_stems(ours, theirs, progress)
     tasks = []
     for pair in found:
         stem = pair.raw
@@ -77,6 +79,12 @@ def folder_tasks(
         said = _labels(stem.group, stem.track, names, labels, engineer, fallback)
         tasks.append(Task(stem.group, stem.track, stem.path, pair.mixed.path, *said, notes))
     return tasks, left_out
+
+
+def _lies_in(path: Path, folder: Path, around: Path) -> bool:
+    """Return whether a sound belongs to a folder that lies in the one that was searched."""
+    inner = folder.resolve()
+    return inner.is_relative_to(around.resolve()) and path.resolve().is_relative_to(inner)
 
 
 def project_tasks(
