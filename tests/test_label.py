@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InputError, Problem, SoundError
+from engine.learn import renaming
 from engine.learn.bands import BANDS
 from engine.learn.label import find_labels, is_generic, natural, slug
 from engine.learn.mix_settings import UNKNOWN, Curve, Figure, MixSettings, Name
@@ -36,7 +39,7 @@ def heard_as(
 def make(folder: Path, *names: str) -> list[Path]:
     """Write files of different content; return those that are sounds."""
     for name in names:
-        (folder / name).write_bytes(f"this is {name}".encode() * 50)
+        (folder / name).write_bytes(os.fsencode(f"this is {name}") * 50)
     return [folder / name for name in names if name.endswith((".wav", ".flac"))]
 
 
@@ -67,6 +70,7 @@ GENERIC = [
     "take 3",
 ]
 GENERIC += ["stem", "ZOOM0001", "DR0000_0001", "rec (2)", "input 3", "Track 1_L", "", "mono 2"]
+GENERIC += ["01-Audio", "02 Track 2", "3_untitled", "Track 02", "audio_3"]
 SPEAKING = [
     "kick",
     "bass 2",
@@ -294,3 +298,85 @@ def test_any_name_makes_a_file_name(text: str) -> None:
     assert not made or (made.replace("_", "a").isalnum() and made == made.strip("_").lower())
     assert "__" not in made
     natural(text)
+
+
+FOLDERS = st.sets(
+    st.sampled_from(
+        [f"{stem}{end}" for stem in ("track1", "Track 2", "07", "a\\b", "lead", "kick", "kick-1", "Kick-2")
+         for end in (".wav", ".WAV", ".flac", ".yaml", ".credit.txt")]
+        + ["KICK.txt", "drums.wav", "k\u0131ck.wav", "\udcff1.wav", "\u0663.wav"]
+    ),
+    max_size=14,
+)  # fmt: skip
+HEARD = st.sampled_from(
+    [heard_as("kick"), heard_as("Kick!"), heard_as(family="drums"), heard_as("lead", 0.4)]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(FOLDERS, st.randoms(use_true_random=False), st.lists(HEARD, min_size=4, max_size=4), st.booleans())
+def test_a_set_of_names_loses_a_file_or_a_name(
+    names: set[str], order: Random, heard: list[MixSettings], every_name: bool
+) -> None:
+    """Stopped behind any number of renames, each content is there once; no name is there twice but for its case and
+    undo makes the folder what it was. New names are those of no file that was there, in any case."""
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        sounds = make(folder, *sorted(names))
+        order.shuffle(sounds)
+        before = content(folder)
+        labels = find_labels(folder, sounds, lambda path: heard[len(path.name) % 4], every_name=every_name)
+        moves = [move for renaming in labels.renamings for move in renaming.moves]
+
+        told = [r.old for r in labels.renamings] + [name for name, _ in labels.left]
+        assert sorted(told) == sorted(path.name for path in sounds)
+        new = [name.casefold() for _, name in moves]
+        assert len(set(new)) == len(new)
+        assert not set(new) & {name.casefold() for name in before}
+        for done in range(1, len(moves) + 1):
+            begin(folder, moves)
+            rename_all(folder, moves[:done])
+            assert sorted(content(folder).values()) == sorted(before.values())
+            assert undo(folder, lambda new, old: None) == []
+            assert content(folder) == before
+            assert not (folder / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("target", ["kick.wav", "nowhere"])
+def test_undo_removes_the_sound_that_a_link_leads_to(tmp_path: Path, target: str) -> None:
+    """A link under the old name, to the new one or to nothing, is in the way like any file: both stay."""
+    make(tmp_path, "track1.wav")
+    apply(tmp_path, [("track1.wav", "kick.wav")])
+    (tmp_path / "track1.wav").symlink_to(target)
+    (problem,) = undo(tmp_path, lambda new, old: None)
+    assert "track1.wav is there again" in problem.what
+    assert (tmp_path / "kick.wav").read_bytes() == b"this is track1.wav" * 50
+    (tmp_path / "track1.wav").unlink()
+    assert undo(tmp_path, lambda new, old: None) == []
+    assert set(content(tmp_path)) == {"track1.wav"}
+
+
+def test_a_sidecar_that_is_a_link_is_followed(tmp_path: Path) -> None:
+    """It is renamed itself, also one that leads nowhere, and undo brings it back as the link it was."""
+    (tmp_path / "track1.yaml").symlink_to("shared.yaml")
+    sounds = make(tmp_path, "track1.wav")
+    (found,) = find_labels(tmp_path, sounds, lambda path: heard_as("oboe")).renamings
+    apply(tmp_path, list(found.moves))
+    assert os.readlink(tmp_path / "oboe.yaml") == "shared.yaml"
+    assert undo(tmp_path, lambda new, old: None) == []
+    assert os.readlink(tmp_path / "track1.yaml") == "shared.yaml"
+
+
+def test_a_journal_is_longer_than_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 300 bytes: refused before anything is renamed, and the one that was there is whole."""
+    moves = [(f"track{number}.wav", f"kick-{number}.wav") for number in range(20)]
+    monkeypatch.setattr(renaming, "MAX_BYTES", 300)
+    begin(tmp_path, moves[:1])
+    with pytest.raises(InputError, match="at most 300 bytes"):
+        begin(tmp_path, moves)
+    assert renaming.read_runs(tmp_path) == [moves[:1]]
+
+
+def test_a_sound_that_went_away_ends_the_run(tmp_path: Path) -> None:
+    labels = find_labels(tmp_path, [tmp_path / "track1.wav"], lambda path: heard_as("oboe"))
+    assert labels.left == [("track1.wav", "cannot be read (No such file or directory)")]

@@ -93,6 +93,7 @@ def test_an_undo_that_is_not_whole_is_taken_for_one(takes: Path) -> None:
     [
         (("nowhere",), "no such folder"),
         (("takes/track1.wav",), "no such folder"),
+        (("a" * 5000,), "no such folder"),
         (("takes", "--apply", "--undo"), "one of the two"),
         (("takes", "--undo"), "nothing to undo"),
     ],

@@ -1,6 +1,7 @@
 """`roomtone label`: names for the sounds of a folder by what they are taken for."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +52,7 @@ def label(
     """Name sounds."""
     if apply and undo:
         raise InputError(Problem("--apply and --undo", "one of the two", "roomtone label"))
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(Problem("no such folder", "a folder of sounds", file=_shown(str(folder))))
     if undo:
         _undo(folder, as_json)

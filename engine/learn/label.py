@@ -1,6 +1,7 @@
 """Names for sounds by what they are taken for: `guitar-1.wav` instead of `track 7.wav`."""
 
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ SIDECARS = (".yaml", ".credit.txt")
 """What may lie beside a sound under its name and goes with it."""
 
 _GENERIC = re.compile(
-    r"((new|audio|stereo|mono)[ _.-]*)?"
+    r"(\d[\d _.#()-]*)?((new|audio|stereo|mono)[ _.-]*)?"
     r"(track|trk|audio|untitled|unnamed|recording|record|rec|take|channel|chan|ch|input|in|file|sound|sample|stem|clip"
     r"|wav|voice memo|memo|zoom|tascam|dr|tr|ste|stereo|mono|noname|unknown|region|bounce|export)?"
     r"[ _.#()-]*(\d[\d _.#()-]*)?(lr|ms|xy|l|r|mono|stereo)?",
@@ -107,8 +108,11 @@ def _told(sound: Path, hear: Hearing, every_name: bool, shared: Mapping[str, str
     """Return the name a sound is to have and what it is taken for, or why it is left as it is."""
     if not every_name and not is_generic(sound.stem):
         return "has a name of its own; --all renames it too"
-    if sound.is_symlink() or not sound.is_file():
-        return "is not a regular file"
+    try:
+        if not stat.S_ISREG(sound.lstat().st_mode):
+            return "is not a regular file"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
     if sound.stem in shared:
         return f"shares its name with {shared[sound.stem]}, and so what lies beside it"
     try:

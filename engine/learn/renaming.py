@@ -20,7 +20,7 @@ MAX_BYTES = 16 << 20
 MAX_RUNS = 1000
 
 Moves = Sequence[tuple[str, str]]
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def begin(folder: Path, moves: Moves) -> None:
@@ -78,8 +78,11 @@ def _take_back(folder: Path, old: str, new: str) -> bool:
     """Give a file its old name back; False if it has it. Raises InputError if it is gone, or the name is taken."""
     source, target = folder / new, folder / old
     is_new, is_old = os.path.lexists(source), os.path.lexists(target)
-    if is_new and is_old and os.path.samefile(source, target):
-        source.unlink()
+    if is_new and is_old and _is_one_file(source, target):
+        try:
+            source.unlink()
+        except OSError as error:
+            raise InputError(Problem(f"cannot be removed ({error.strerror})", file=str(source))) from None
         return True
     if is_new and is_old:
         raise InputError(Problem(f"{old} is there again", "move one of the two away", file=str(source)))
@@ -87,8 +90,15 @@ def _take_back(folder: Path, old: str, new: str) -> bool:
         rename(folder, new, old)
         return True
     if not is_old:
-        raise InputError(Problem("is gone", f"it was {old}", file=str(source)))
+        allowed = f"it was {old}: bring it back, or remove {JOURNAL} and undo no more"
+        raise InputError(Problem("is gone", allowed, file=str(source)))
     return False
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    """Return whether two names are links of one file. A symbolic link to it is another file: the sound is not in it."""
+    first, second = one.lstat(), other.lstat()
+    return first.st_nlink > 1 and os.path.samestat(first, second)
 
 
 def read_runs(folder: Path) -> list[list[tuple[str, str]]]:
@@ -110,7 +120,8 @@ def read_runs(folder: Path) -> list[list[tuple[str, str]]]:
 
 
 def _is_name(name: str) -> bool:
-    return name not in ("", ".", "..") and "/" not in name and "\\" not in name and "\0" not in name
+    # A backslash is a letter of a name where it separates no folders.
+    return name not in ("", ".", "..") and not {"/", os.sep, os.altsep, "\0"} & set(name)
 
 
 def _write_runs(folder: Path, runs: Sequence[Moves]) -> None:
@@ -121,8 +132,12 @@ def _write_runs(folder: Path, runs: Sequence[Moves]) -> None:
         if not runs:
             file.unlink(missing_ok=True)
             return
-        with part.open("x", encoding="utf-8") as stream:
-            json.dump({MARK: 1, "runs": runs}, stream, indent=1)
+        text = json.dumps({MARK: 1, "runs": runs}, indent=1)
+        if len(text) > MAX_BYTES:
+            allowed = f"at most {MAX_BYTES} bytes: undo earlier runs, or label fewer sounds at a time"
+            raise InputError(Problem(f"would hold {len(text)} bytes", allowed, file=str(file)))
+        with part.open("x", encoding="ascii") as stream:
+            stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, file)
