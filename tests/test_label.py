@@ -306,7 +306,8 @@ FOLDERS = st.sets(
          for end in (".wav", ".WAV", ".flac", ".yaml", ".credit.txt")]
         + ["KICK.txt", "drums.wav", "k\u0131ck.wav", "\udcff1.wav", "\u0663.wav"]
     ),
-    max_size=14,
+    min_size=8,
+    max_size=20,
 )  # fmt: skip
 HEARD = st.sampled_from(
     [heard_as("kick"), heard_as("Kick!"), heard_as(family="drums"), heard_as("lead", 0.4)]
@@ -380,3 +381,13 @@ def test_a_journal_is_longer_than_can_be_read(tmp_path: Path, monkeypatch: pytes
 def test_a_sound_that_went_away_ends_the_run(tmp_path: Path) -> None:
     labels = find_labels(tmp_path, [tmp_path / "track1.wav"], lambda path: heard_as("oboe"))
     assert labels.left == [("track1.wav", "cannot be read (No such file or directory)")]
+
+
+def test_undo_refuses_a_name_that_apply_took(tmp_path: Path) -> None:
+    """A backslash, a quote, a line break and bytes that are no UTF-8 come back as they were."""
+    before = make(tmp_path, "a\\b.wav", 'a"b.wav', "a\nb.wav", "a\udcffb.wav")
+    labels = find_labels(tmp_path, before, lambda path: heard_as("kick"), every_name=True)
+    assert len(labels.renamings) == 4
+    apply(tmp_path, [move for renaming in labels.renamings for move in renaming.moves])
+    assert undo(tmp_path, lambda new, old: None) == []
+    assert set(tmp_path.iterdir()) == set(before)
