@@ -164,7 +164,8 @@ def _taxonomy_label(name: str) -> str | None:
     from engine.scene.taxonomy import taxonomy
 
     known = taxonomy()
-    node = known.nearest(words(name))
+    meant = words(name)
+    node = known.node(meant) or known.nearest(meant)
     if node is None or node.label == "instrument":
         return None
     return node.label if any(step.node.label == "instrument" for step in known.climb(node.label)) else None
