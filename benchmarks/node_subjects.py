@@ -24,6 +24,7 @@ from engine.nodes import (
 from engine.nodes.early import EarlyReflections
 from engine.nodes.fader import Fade
 from engine.nodes.fdn_room import FdnRoom
+from engine.nodes.insert_compressor import Insert, InsertCompressors
 from engine.nodes.live_input import LiveInput
 from engine.params import Param
 from engine.rendering.steps import Delay, Sum
@@ -107,6 +108,12 @@ def _mix(tracks: int, mono: bool, spec: StreamSpec) -> Mix:
     return Mix(_names(tracks), panning, (-9.0,) * tracks, (mono,) * tracks)
 
 
+def _inserts(tracks: int, mono: bool, spec: StreamSpec) -> Node:
+    names = _names(tracks)
+    first = dict.fromkeys((names[0], names[-1]))
+    return InsertCompressors(names, tuple(Insert(name, -30.0, 3.0, 40.0, 600.0, 4.0) for name in first))
+
+
 def _fader(tracks: int, mono: bool, spec: StreamSpec) -> Node:
     q = spec.quantum_frames
     return Fader(Fade(q + 5, 2 * q), Fade(6 * q + 3, 2 * q))
@@ -137,6 +144,7 @@ SUBJECTS: dict[str, Subject] = {
     "fader": Subject(_fader, (1,)),
     "loudness_trim": Subject(lambda *_: LoudnessTrim(-23.0, -20.0), (1,)),
     "compressor": Subject(lambda *_: Compressor(), (1,)),
+    "insert": Subject(_inserts, BANKS),
     "limiter": Subject(lambda *_: Limiter(), (1,)),
     "meter": Subject(lambda *_: OutputMeter(), (1,)),
     "sum": Subject(lambda tracks, *_: Summed(2 * tracks), BANKS),

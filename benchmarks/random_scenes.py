@@ -40,6 +40,7 @@ def random_scene(number: int) -> Scene:
     objects = [_random_object(rng, number, i) for i in range(int(rng.integers(1, 9)))]
     data = {
         "title": f"Random {number}",
+        "predict": number % 4 == 0,
         "max_events": int(rng.choice([1, 2, 4, 32])),
         "duration": round(float(rng.uniform(SHORTEST_MEASURED_S, 16.0)), 2),
         "room_detected": bool(rng.random() < 0.6),

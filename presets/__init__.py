@@ -6,6 +6,7 @@ from pathlib import Path
 _SCENES = Path(str(files("presets"))) / "scenes"
 _MIDI = Path(str(files("presets"))) / "midi"
 _ROOMS = Path(str(files("presets"))) / "rooms"
+_MODEL = Path(str(files("presets"))) / "model" / "mix.npz"
 _TAXONOMY = Path(str(files("presets"))) / "taxonomy.yaml"
 
 
@@ -48,3 +49,8 @@ def room_path(name: str) -> Path:
 def taxonomy_path() -> Path:
     """The file of the built-in taxonomy of sounds."""
     return _TAXONOMY
+
+
+def model_path() -> Path:
+    """The file of the shipped model of mix settings, its card beside it."""
+    return _MODEL

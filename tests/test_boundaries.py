@@ -30,12 +30,12 @@ ALLOWED = {
     },
     "engine.media": {"engine", "engine.media", "dsp", "pedalboard", "soxr"},
     "engine.scene": {
-        *("engine", "engine.scene", "engine.media", "dsp", "presets"),
+        *("engine", "engine.scene", "engine.learn", "engine.media", "dsp", "presets"),
         *("pydantic", "pydantic_core", "yaml", "annotated_types"),
     },
     "engine.analysis": {"engine", "engine.analysis", "engine.media", "dsp"},
     "engine.learn": {
-        *("engine", "engine.learn", "engine.media", "dsp", "librosa", "yaml"),
+        *("engine", "engine.learn", "engine.media", "dsp", "presets", "librosa", "yaml"),
         *(
             "sklearn",
             "scipy",
@@ -58,7 +58,7 @@ ALLOWED = {
     "presets": {"presets"},
     "benchmarks": {
         *("engine", *PARTS, "dsp", "presets", "benchmarks"),
-        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi"),
+        *("numba", "rich", "matplotlib", "platformdirs", "rtmidi", "sklearn", "yaml"),
     },
     "benchmarks.peers": {
         "engine",
@@ -80,7 +80,7 @@ ONLY_HOME = {
     "rtmidi": {"engine.control", "benchmarks"},
     "pythonosc": {"engine.control"},
     "librosa": {"engine.learn"},
-    "sklearn": {"engine.learn"},
+    "sklearn": {"engine.learn", "benchmarks"},
     "imblearn": {"engine.learn"},
     "pgmpy": {"engine.learn"},
     "pandas": {"engine.learn"},

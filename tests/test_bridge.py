@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.meters import Meter
 from engine.node import BuildContext, Node, Port, Processor
 from engine.nodes import Compressor, Limiter, Mix, Room, Trims, Unmask
+from engine.nodes.insert_compressor import Insert, InsertCompressors
 from engine.params import Param
 from engine.rendering import Graph
 from engine.rendering.bridge import SWAP_FADE_MS
@@ -224,6 +225,11 @@ def mix(tracks: int) -> Mix:
     return Mix(("a", "b", "c")[:tracks], (0.0,) * tracks, (-90.0,) * tracks, (True,) * tracks)
 
 
+def inserts(tracks: int, *on: str, ratio: float = 4.0) -> InsertCompressors:
+    made = tuple(Insert(track, -30.0, ratio, 60.0, 900.0, 6.0) for track in on)
+    return InsertCompressors(("a", "b", "c")[:tracks], made)
+
+
 A, B, SLOW, OUT = Tone(), Gain(0.8), Gain(0.6, lag=300), Gain()
 
 EDITS: dict[str, tuple[Graph, Graph]] = {
@@ -298,6 +304,18 @@ EDITS: dict[str, tuple[Graph, Graph]] = {
     "a limiter looks further ahead": (
         wired({"a": Tone(level=1.5), "l": Limiter(-3.0, 1.5), "out": OUT}, "a l out"),
         wired({"a": Tone(level=1.5), "l": Limiter(-3.0, 20.0), "out": OUT}, "a l out"),
+    ),
+    "a track gets a compressor": (
+        wired({"s": Bank(), "t": trims(2), "m": mix(2)}, "s t m"),
+        wired({"s": Bank(), "i": inserts(2, "a"), "t": trims(2), "m": mix(2)}, "s i t m"),
+    ),
+    "another track gets a compressor": (
+        wired({"s": Bank(), "i": inserts(2, "a"), "t": trims(2), "m": mix(2)}, "s i t m"),
+        wired({"s": Bank(), "i": inserts(2, "b", "a"), "t": trims(2), "m": mix(2)}, "s i t m"),
+    ),
+    "a bank with a compressor grows": (
+        wired({"s": Bank(), "i": inserts(2, "b"), "t": trims(2), "m": mix(2)}, "s i t m"),
+        wired({"s": Bank(tracks=3), "i": inserts(3, "b"), "t": trims(3), "m": mix(3)}, "s i t m"),
     ),
     "a compressor makes room for one that bites harder": (
         wired({"a": Tone(level=0.8), "c": Compressor(-18.0), "out": OUT}, "a c out"),

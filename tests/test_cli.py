@@ -22,7 +22,7 @@ from tests.command import COMMAND, TINY, as_json, interrupt, run, run_here, star
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
-    path.write_text(TINY)
+    path.write_text(TINY + "predict: false\n")
     return path
 
 

@@ -208,7 +208,9 @@ def test_soundings_of_a_procedural_sound_are_alike_or_differ_between_runs() -> N
         SceneObject(label="door", schedule=Random(kind="random", gap=(1.0, 2.0))),
         SceneObject(label="door", schedule=Once()),
     )
-    made, again, other = (compose(Scene(objects=doors), rate_hz=RATE_HZ, seed=seed) for seed in (4, 4, 5))
+    made, again, other = (
+        compose(Scene(objects=doors, predict=False), rate_hz=RATE_HZ, seed=seed) for seed in (4, 4, 5)
+    )
     assert [t.name for t in made.tracks] == ["atmo", "door", "door-2"]
     takes = [made.materials[c.number].samples for c in made.tracks[1].clips]
     assert len({take.tobytes() for take in takes}) == 9

@@ -342,7 +342,7 @@ def test_the_threshold_takes_longer_or_shorter(distance_db: float, lasts_ms: flo
     bench.run(0.1)
     bench.params.set("node.threshold_db", NODE.threshold_db - distance_db)
     quanta = 0
-    while quanta == 0 or bench.processor._drive_db.is_moving:
+    while quanta == 0 or bench.processor._compression._drive_db.is_moving:
         bench.run(0.1)
         quanta += 1
     assert quanta * 16 / 48 == pytest.approx(lasts_ms, abs=0.4)

@@ -18,6 +18,7 @@ from engine.scene.composition import Composition, compose
 from engine.scene.instance import compose_instance, full_scene, is_instance, read_instance, texts
 from engine.scene.jams import jams
 from engine.scene.load import load_scene, scene_from_data
+from engine.scene.written_settings import WrittenSettings
 from tests.command import run_here
 
 RATE_HZ = 16_000
@@ -109,7 +110,10 @@ def test_the_scene_in_full_is_another_scene(made: tuple[Path, Bounce]) -> None:
     scene = result.composition.scene
     read = scene_from_data(full_scene(result.composition), "x", folder=folder)
     assert read.room == scene.room
-    assert read.atmo == scene.atmo
+    assert read.atmo.model_copy(update={"settings": scene.atmo.settings}) == scene.atmo
+    assert not read.predict
+    strips = [track.strip.as_written() for track in result.composition.tracks]
+    assert [read.atmo.settings, *(o.settings for o in read.objects)] == [WrittenSettings(**s) for s in strips]
     assert [(o.importance, o.schedule) for o in read.objects] == [
         (o.importance, o.schedule) for o in scene.objects
     ]

@@ -1,6 +1,7 @@
 """The live view: whatever the terminal's size, no line is too long, none is too many, and what matters stays."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,22 @@ def test_who_masks_whom_is_shown_where_there_is_room() -> None:
         assert "masked by" in text
         assert "62 %" in text
     assert "masked by" not in "\n".join(printed(state(), 60))
+
+
+def test_what_a_track_is_taken_for_and_its_compressor_are_shown_where_there_is_one() -> None:
+    """At 120 columns both have one, at 80 the compressor only, and without any neither has."""
+    plain = state()
+    tracks = [
+        replace(t, taken_for="flute", squeeze_db=-4.26 if i else None) for i, t in enumerate(plain.tracks)
+    ]
+    text = printed(replace(plain, tracks=tracks), 120)
+    assert any("like" in line and "comp" in line for line in text)
+    assert sum("-4.3" in line for line in text) == len(tracks) - 1
+    assert sum("flute" in line for line in text) == len(tracks)
+    narrow = "\n".join(printed(replace(plain, tracks=tracks), 80))
+    assert "comp" in narrow
+    assert "flute" not in narrow
+    assert not any("like" in line or "comp" in line for line in printed(plain, 120))
 
 
 @pytest.mark.parametrize(

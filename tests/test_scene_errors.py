@@ -13,6 +13,7 @@ RANDOM = "objects:\n  - label: car\n    schedule:\n      kind: random\n      gap
 LOOP = "objects:\n  - label: car\n    schedule:\n      kind: loop\n      beats: "
 
 # text, line, field, a part of the message
+SETTINGS = "objects:\n  - label: car\n    settings: "
 BAD_SCENES = [
     ("", 1, "", "the scene is empty"),
     ("rain", 1, "", 'the scene is "rain"'),
@@ -139,6 +140,45 @@ BAD_SCENES = [
         "goes with once and random",
     ),
     ("max_events: 0", 1, "max_events", "1 to 512"),
+    ("predict: yes", 1, "predict", 'predict is "yes"; must be true or false'),
+    (SETTINGS + "4", 3, "objects[0].settings", "a mapping such as {threshold_db: -30, ratio: 3}"),
+    (SETTINGS + "{eqdb: [1]}", 3, "objects[0].settings.eqdb", "did you mean `eq_db`?"),
+    (SETTINGS + "\n      ratio: 21", 4, "objects[0].settings.ratio", "ratio is 21; must be 1 to 20"),
+    (SETTINGS + "{attack_ms: fast}", 3, "objects[0].settings.attack_ms", "must be 0.1 to 1000 ms"),
+    (SETTINGS + "{release_ms: 0}", 3, "objects[0].settings.release_ms", "must be 10 to 20000 ms"),
+    (SETTINGS + "{threshold_db: 3}", 3, "objects[0].settings.threshold_db", "must be -60 to 0 dBFS"),
+    (SETTINGS + "{highpass_hz: -1}", 3, "objects[0].settings.highpass_hz", "must be 0 (none) to 8000 Hz"),
+    (SETTINGS + "{gain_db: 13}", 3, "objects[0].settings.gain_db", "must be -24 to 12 dB"),
+    (SETTINGS + "{compressor: 1}", 3, "objects[0].settings.compressor", "must be true or false"),
+    (
+        SETTINGS + "{compressor: false,\n      ratio: 3}",
+        4,
+        "objects[0].settings.ratio",
+        "leave out `compressor: false`",
+    ),
+    (SETTINGS + "{eq_db: 3}", 3, "objects[0].settings.eq_db", "or 31 values, each -12 to 12 dB"),
+    (SETTINGS + "{eq_db: [1, 2]}", 3, "objects[0].settings.eq_db", "eq_db has 2 values"),
+    (
+        SETTINGS + "{eq_db: {\n      100: 1,\n      200: 13}}",
+        5,
+        "objects[0].settings.eq_db.200",
+        "-12 to 12 dB",
+    ),
+    (SETTINGS + "{eq_db: {1k: 1}}", 3, "objects[0].settings.eq_db.1k", "1k is no frequency"),
+    (SETTINGS + "{eq_db: {30000: 1}}", 3, "objects[0].settings.eq_db.30000", "20 to 20000 Hz"),
+    (
+        SETTINGS + "{eq_db: {100: 1, 101: 2}}",
+        3,
+        "objects[0].settings.eq_db.101",
+        "both in the band at 100 Hz",
+    ),
+    (INPUT + "    settings: {eq_db: {100: 1}}", 4, "objects[0].settings.eq_db", "a live input has no eq_db"),
+    (
+        "atmo: {sound: input:1, settings: {highpass_hz: 80}}",
+        1,
+        "atmo.settings.highpass_hz",
+        "has no highpass_hz",
+    ),
     ("objects:\n  - label: car\n    sound: 'synth: car'", 3, "objects[0].sound", "synth:NAME"),
     *(
         (

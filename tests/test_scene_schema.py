@@ -192,6 +192,15 @@ TEXTS = {
     "/properties/width": "width: VALUE",
     "/$defs/RoomSetup/properties/early/anyOf/1": "room: {early: VALUE}",
     "/$defs/RoomSetup/properties/echo_ms/anyOf/0": "room: {echo_ms: VALUE}",
+    **{
+        f"/$defs/WrittenSettings/properties/{name}/anyOf/{place}": f"objects: [{{label: a, settings: {{{text}}}}}]"
+        for name, place, text in [
+            ("eq_db", "0/additionalProperties", "eq_db: {1000: VALUE}"),
+            ("eq_db", "1/items", f"eq_db: [VALUE{30 * ', 0'}]"),
+            *((n, "0", f"{n}: VALUE") for n in ("highpass_hz", "threshold_db", "ratio", "attack_ms")),
+            *((n, "0", f"{n}: VALUE") for n in ("release_ms", "gain_db")),
+        ]
+    },
     "/properties/importance/items": "{objects: [a], importance: [VALUE]}",
     "/properties/panning/items": "{objects: [a], panning: [VALUE]}",
 }
@@ -213,14 +222,20 @@ EXPECTED = {
     "echo_ms": (1, 2000),
     "levels_db": (-60, -10),
     "reduction_db": (0, 6),
+    "eq_db": (-12, 12),
+    "highpass_hz": (0, 8000),
+    "threshold_db": (-60, 0),
+    "ratio": (1, 20),
+    "attack_ms": (0.1, 1000),
+    "release_ms": (10, 20000),
 }
 
 
 def test_json_schema_and_model_agree_on_every_range() -> None:
-    """Both ends of each range load, the next value outside is refused; 26 ranges in all."""
+    """Both ends of each range load, the next value outside is refused; 34 ranges in all."""
     found = dict(ranges(scene_schema()))
     assert found.keys() == TEXTS.keys()
-    assert len(found) == 26
+    assert len(found) == 34
     for path, schema in found.items():
         low, high = schema["minimum"], schema["maximum"]
         name = path.split("properties/")[1].split("/")[0]
@@ -276,8 +291,8 @@ def accepts(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
                     accepts(rule[name], item, root) for name, item in value.items() if name in rule
                 )
             case "additionalProperties":
-                assert rule is False
-                good = not isinstance(value, dict) or value.keys() <= properties.keys()
+                others = value.keys() - properties.keys() if isinstance(value, dict) else ()
+                good = all(rule is not False and accepts(rule, value[name], root) for name in others)
             case "dependentSchemas":
                 good = not isinstance(value, dict) or all(
                     accepts(inner, value, root) for name, inner in rule.items() if name in value
@@ -298,6 +313,9 @@ GOOD += [
     "objects: [car]",
     "{objects: [car, bird], importance: [0.9, 0.4], sound: [null, synth:bird]}",
     "{atmo: {sound: input:1-2}, objects: [{label: mic, sound: input:3, schedule: {kind: loop}}]}",
+    "{predict: false, objects: [{label: car, settings: {eq_db: {250: -2}, ratio: 3, compressor: true}}]}",
+    "{objects: [{label: mic, sound: input:3, settings: {threshold_db: -30, gain_db: 2, highpass_hz: 0}}]}",
+    f"{{atmo: {{settings: {{eq_db: [1{30 * ', 0'}], highpass_hz: 40}}}}}}",
 ]
 BAD = [
     "[]",
@@ -318,6 +336,10 @@ BAD = [
     "importance: [0.5]",
     "{objects: [car], panning: [left]}",
     "atmo: rain",
+    "predict: 1",
+    "objects: [{label: car, settings: {eq_db: {250: loud}}}]",
+    "objects: [{label: car, settings: {eq_db: [1, 2]}}]",
+    "objects: [{label: car, settings: {treshold_db: -3}}]",
 ]
 
 

@@ -118,7 +118,8 @@ def test_at_is_when_a_file_begins_rather_than_its_sound(tmp_path: Path) -> None:
     clip = between(0.7, burst(0.3), 0.5, -np.inf)
     soundfile.write(tmp_path / "late.wav", clip, RATE_HZ, subtype="FLOAT")
     soundfile.write(tmp_path / "air.wav", burst(1.0), RATE_HZ, subtype="FLOAT")
-    text = "tempo_bpm: 60\nloudness: off\nwet_level: 0\natmo: {sound: air.wav, level_db: -60}\nduration: 5\nobjects:\n"
+    text = "predict: false\ntempo_bpm: 60\nloudness: off\nwet_level: 0\nduration: 5\n"
+    text += "atmo: {sound: air.wav, level_db: -60}\nobjects:\n"
     text += "  - {label: a, sound: late.wav, schedule: {at: 3}}\n"
     text += "  - {label: b, sound: late.wav, gain_db: -24, schedule: {kind: loop, beats: 16}}\n"
     text += "  - {label: c, sound: late.wav, gain_db: -24, schedule: {kind: loop}}"

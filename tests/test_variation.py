@@ -131,7 +131,7 @@ def tone(folder: Path, name: str, seconds: float = 0.5, hz: float = 1000.0, chan
 
 
 def ready(folder: Path, text: str) -> Composition:
-    head = "seed: 4\nloudness: off\nreduction_db: 0\nduration: 20\n"
+    head = "seed: 4\nloudness: off\nreduction_db: 0\nduration: 20\npredict: false\n"
     head += "atmo: {sound: still.wav, level_db: -60}\nobjects:\n  - "
     return compose(loads(head + text, folder=folder), rate_hz=RATE_HZ)
 

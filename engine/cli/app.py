@@ -5,7 +5,22 @@ from contextlib import suppress
 
 import typer
 
-from engine.cli import analyze, bench, check, devices, learn, library, match, midi, play, render, room, scene
+from engine.cli import (
+    analyze,
+    bench,
+    check,
+    devices,
+    label,
+    learn,
+    library,
+    match,
+    midi,
+    play,
+    predict,
+    render,
+    room,
+    scene,
+)
 from engine.cli.common import abandon_output
 from engine.cli.surfaces import with_optional_value
 from engine.errors import RoomtoneError
@@ -24,6 +39,8 @@ app.command("render", help=render.HELP, epilog=render.EXAMPLES)(render.render)
 app.command("analyze", help=analyze.HELP, epilog=analyze.EXAMPLES)(analyze.analyze)
 app.command("room", help=room.HELP, epilog=room.EXAMPLES)(room.room)
 app.command("match", help=match.HELP, epilog=match.EXAMPLES)(match.match)
+app.command("predict", help=predict.HELP, epilog=predict.EXAMPLES)(predict.predict)
+app.command("label", help=label.HELP, epilog=label.EXAMPLES)(label.label)
 app.command("bench", help=bench.HELP, epilog=bench.EXAMPLES)(bench.bench)
 app.command("devices", help=devices.HELP, epilog=devices.EXAMPLES)(devices.devices)
 app.command("check", help=check.HELP, epilog=check.EXAMPLES)(check.check)

@@ -26,6 +26,7 @@ def print_explanation(facts: Sequence[dict[str, Any]]) -> None:
     )
     for track in facts:
         typer.echo(f"{track['label']}: {track['why']}")
+    _print_mix(facts)
     typer.echo("\nmean and peak of each band at -23 LUFS, dBFS:")
     measured = [track for track in facts if "mean_db" in track]
     print_table(
@@ -35,6 +36,49 @@ def print_explanation(facts: Sequence[dict[str, Any]]) -> None:
             for i, hz in enumerate(CENTRES_HZ[:24])
         ],
     )
+
+
+def _print_mix(facts: Sequence[dict[str, Any]]) -> None:
+    """Print what every track's sounds are taken for, and what they go through."""
+    typer.echo("\nmix settings, each with its source and confidence:")
+    print_table(
+        ["Track", "Taken for", "High-pass (Hz)", "EQ (dB)", "Compressor", "Reduction (dB)", "Make-up (dB)"],
+        [_mix_row(track["label"], track["mix"]) for track in facts],
+    )
+    for track in facts:
+        for why in (*track["mix"]["why_not"], *track["mix"].get("notes", ())):
+            typer.echo(f"{track['label']}: {why}")
+
+
+def _mix_row(label: str, mix: dict[str, Any]) -> list[str]:
+    settings, applied = mix["settings"], mix["applied"]
+    if settings is None:
+        return [label, *["-"] * 6]
+    compressor, eq_db = applied["compressor"], applied["eq_db"]
+    name = next((n for n in ("instrument", "family") if settings[n]["value"] != "unknown"), "family")
+    cells = ["-"] * 5
+    if applied["highpass_hz"]:
+        cells[0] = f"{applied['highpass_hz']:g} {_by(settings['highpass_hz'])}"
+    if eq_db:
+        cells[1] = f"{min(eq_db):+.1f} to {max(eq_db):+.1f} {_by(settings['eq_db'])}"
+    if compressor:
+        c = compressor
+        times = f"{c['attack_ms']:.0f} / {c['release_ms']:.0f} ms"
+        cells[2] = (
+            f"{c['ratio']:.1f}:1 at {c['threshold_db']:.1f} dBFS, {times} {_by(settings['threshold_db'])}"
+        )
+        cells[4] = f"{c['gain_db']:+.1f}"
+    if "reduction_db" in applied:
+        cells[3] = f"{applied['reduction_db']:.1f}"
+    if settings["reduction_db"]["source"] != "none":
+        cells[3] += (
+            f" (predicted {settings['reduction_db']['value']:.1f}, {_by(settings['reduction_db'])[1:]}"
+        )
+    return [label, f"{settings[name]['value']} {_by(settings[name])}", *cells]
+
+
+def _by(fact: dict[str, Any]) -> str:
+    return f"({fact['source']}, {100 * fact['confidence']:.0f} %)"
 
 
 def print_decisions(decisions: Sequence[dict[str, Any]]) -> None:

@@ -164,8 +164,7 @@ def _taxonomy_label(name: str) -> str | None:
     from engine.scene.taxonomy import taxonomy
 
     known = taxonomy()
-    meant = words(name)
-    node = known.node(meant) or known.nearest(meant)
+    node = known.node(words(name)) or known.nearest(words(name))
     if node is None or node.label == "instrument":
         return None
     return node.label if any(step.node.label == "instrument" for step in known.climb(node.label)) else None

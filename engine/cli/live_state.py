@@ -12,6 +12,7 @@ from engine.view.live import LiveState, ParamLine, TrackState
 if TYPE_CHECKING:
     from engine.control.show import Show
     from engine.meters import MeterTable
+    from engine.scene.composition import Composition
 
 
 MASKERS_INTERVAL_S = 0.25
@@ -65,6 +66,7 @@ def live_state(
     ahead_frames = statistics.frame_rendered - statistics.frame_heard
     latency_s = show.device_latency_s + (ahead_frames + show.plan_latency_frames) / rate_hz
     out_peaks, out_rms = read("meter", "peak"), read("meter", "rms")
+    squeezes = _squeezes(composition, meters)
     return LiveState(
         title=composition.scene.title,
         seed=composition.seed,
@@ -85,6 +87,8 @@ def live_state(
                 amplitude_to_db(float(peaks[i])),
                 float(cuts[i]),
                 *worst[i],
+                taken_for=t.strip.taken_for,
+                squeeze_db=squeezes.get(t.name),
             )
             for i, t in enumerate(composition.tracks)
         ],
@@ -104,6 +108,15 @@ def live_state(
         recording=recording,
         notice=_newest_notice(show),
     )
+
+
+def _squeezes(composition: "Composition", meters: "MeterTable") -> dict[str, float]:
+    """Return by track how far its compressor turns it down."""
+    names = [t.name for t in composition.tracks if t.squeeze is not None]
+    if not names or not meters.has("insert", "reduction_db"):
+        return {}
+    reductions = meters.read("insert", "reduction_db")
+    return {name: float(db) for name, db in zip(names, reductions, strict=False)}
 
 
 def _newest_notice(show: "Show") -> str:

@@ -55,7 +55,7 @@ class Deck:
 
 
 def default_graph(composition: Composition, gain_db: float | None = None) -> Graph:
-    """Return sources → trims → unmask → mix and room → loudness → fader → master → meter for `composition`.
+    """Return sources → (inserts) → trims → unmask → mix and room → loudness → fader → master → meter for `composition`.
 
     `gain_db` is that of the whole where it was measured; else it is predicted, and trimmed. Without a target there is
     no node `loudness`.
@@ -100,7 +100,9 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
         ),
     )
     graph.add(deck.node("fader"), Fader(deck.rise, deck.fall))
-    graph.chain(*(deck.node(word) for word in ("tracks", "trim", "unmask", "mix")))
+    first = _add_inserts(graph, deck)
+    graph.chain(deck.node("tracks"), *dict.fromkeys((first, deck.node("trim"))))
+    graph.chain(*(deck.node(word) for word in ("trim", "unmask", "mix")))
     bus = "fader"
     if deck.composition.scene.loudness is not None:
         bus = "loudness"
@@ -112,11 +114,28 @@ def _add_deck(graph: Graph, deck: Deck) -> None:
         from engine.nodes.live_input import LiveInput
 
         graph.add(deck.node("input"), LiveInput(deck.track_numbers, channels))
-        graph.connect(deck.node("input"), deck.node("trim"))
+        graph.connect(deck.node("input"), first)
     for word, node in room_nodes(deck.composition, deck.node("room")).items():
         graph.add(deck.node(word), node)
         graph.connect(f"{deck.node('mix')}.send", deck.node(word))
         graph.connect(deck.node(word), deck.node(bus))
+
+
+def _add_inserts(graph: Graph, deck: Deck) -> str:
+    """Add the compressors of tracks, where there are any; return the node that takes the sources.
+
+    They stand before the levels of the tracks, so that no fader changes what a compressor does.
+    """
+    tracks = deck.composition.tracks
+    squeezes = [(t.name, squeeze) for t in tracks if (squeeze := t.squeeze) is not None]
+    if not squeezes:
+        return deck.node("trim")
+    # Imported late: few scenes have any.
+    from engine.nodes.insert_compressor import Insert, InsertCompressors
+
+    inserts = tuple(Insert(name, **vars(squeeze)) for name, squeeze in squeezes)
+    graph.add(deck.node("insert"), InsertCompressors(tuple(t.name for t in tracks), inserts))
+    return deck.node("insert")
 
 
 def _loudness(deck: Deck, target_lufs: float) -> LoudnessTrim:

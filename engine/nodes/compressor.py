@@ -15,6 +15,7 @@ from engine.errors import GraphError
 from engine.meters import Meter
 from engine.node import BuildContext, Port, Processor
 from engine.params import Param
+from engine.slots import Slots
 from engine.spec import QUANTA_FRAMES, Block, StreamSpec
 
 TIME_CONSTANT_RATIO = 2.0 * math.pi
@@ -69,35 +70,55 @@ class Compressor:
 
 
 class CompressorProcessor(Processor):
+    """One compression."""
+
+    def __init__(self, ctx: BuildContext) -> None:
+        slots = tuple(ctx.param(name) for name in ("threshold_db", "ratio", "attack_ms", "release_ms"))
+        self._reduction_db = ctx.meter("reduction_db")
+        self._compression = Compression(ctx.spec, slots, TIME_CONSTANT_RATIO)
+
+    def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+        self._reduction_db[0] = amplitude_to_db(self._compression.process(ins[0], outs[0]))
+
+    def reset(self) -> None:
+        self._compression.reset()
+        self._reduction_db[0] = 0.0
+
+    def can_adopt(self, old: Processor) -> bool:
+        return isinstance(old, CompressorProcessor) and self._compression.can_adopt(old._compression)
+
+    def adopt(self, old: Processor) -> None:
+        if isinstance(old, CompressorProcessor):
+            self._compression.adopt(old._compression)
+
+
+class Compression:
     """Two plug-ins: one sounds, the other stands by to take new settings, which one cannot glide to.
 
     It does not run until then: it is brought to the envelope of the one that sounds, which is known. Their own
     threshold is the one they began with; another one is reached by driving them harder or softer. As long as it is the
     first one, what sounds is what one plug-in returns.
+
+    `slots` are those of threshold_db, ratio, attack_ms and release_ms; the times in them are `time_ratio` times shorter
+    than pedalboard's.
     """
 
-    def __init__(self, ctx: BuildContext) -> None:
-        self._slots = (
-            ctx.param("threshold_db"),
-            ctx.param("ratio"),
-            ctx.param("attack_ms"),
-            ctx.param("release_ms"),
-        )
-        self._reduction_db = ctx.meter("reduction_db")
-        self._rate_hz = float(ctx.spec.rate_hz)
-        self._sounding, self._standing_by = _Plugin(ctx.spec), _Plugin(ctx.spec)
+    def __init__(self, spec: StreamSpec, slots: tuple[Slots, ...], time_ratio: float) -> None:
+        self._slots = slots
+        self._rate_hz = float(spec.rate_hz)
+        self._sounding, self._standing_by = _Plugin(spec, time_ratio), _Plugin(spec, time_ratio)
         self._drive_db, self._fade = Glide(), Glide()
-        self._driven = np.zeros((ctx.spec.quantum_frames, 2), np.float32)
-        self._coming = np.zeros((ctx.spec.quantum_frames, 2), np.float32)
-        self._gains = np.ones(ctx.spec.quantum_frames, np.float32)
+        self._driven = np.zeros((spec.quantum_frames, 2), np.float32)
+        self._coming = np.zeros((spec.quantum_frames, 2), np.float32)
+        self._gains = np.ones(spec.quantum_frames, np.float32)
         self._own_threshold_db = 0.0
         self._last = (0.0, 0.0, 0.0, 0.0)
         self._settled = False
 
-    def process(self, ins: tuple[Block, ...], outs: tuple[Block, ...], frame: int) -> None:
+    def process(self, x: Block, y: Block) -> float:
+        """Fill y with what comes of x, both `[frames, 2]`; return the least peak of y over that of x of its parts."""
         threshold, ratio, attack, release = self._slots
         wanted = (threshold[0], ratio[0], attack[0], release[0])
-        x, y = ins[0], outs[0]
         frames, first, gain = len(x), 0, 1.0
         while wanted != self._last:
             self._turn(*map(float, wanted))
@@ -107,8 +128,7 @@ class CompressorProcessor(Processor):
                 break
             gain = min(gain, self._run(x[first:stop], y[first:stop]))
             first = stop
-        gain = min(gain, self._run(x[first:], y[first:]) if first else self._run(x, y))
-        self._reduction_db[0] = amplitude_to_db(gain)
+        return min(gain, self._run(x[first:], y[first:]) if first else self._run(x, y))
 
     def _run(self, x: Block, y: Block) -> float:
         """Fill y with what the compressor makes of x; return the peak of y over that of x."""
@@ -135,22 +155,23 @@ class CompressorProcessor(Processor):
         return gain
 
     def reset(self) -> None:
+        """Go back to silence."""
         self._sounding.reset()
         self._standing_by.reset()
         self._settled = False
         self._last = (0.0, 0.0, 0.0, 0.0)
-        self._reduction_db[0] = 0.0
 
-    def can_adopt(self, old: Processor) -> bool:
-        return isinstance(old, CompressorProcessor) and old._rate_hz == self._rate_hz
+    def can_adopt(self, old: "Compression") -> bool:
+        """Say whether `old` can go on here: its times mean the same."""
+        return old._rate_hz == self._rate_hz and old._sounding.time_ratio == self._sounding.time_ratio
 
-    def adopt(self, old: Processor) -> None:
-        if isinstance(old, CompressorProcessor):
-            self._sounding, old._sounding = old._sounding, self._sounding
-            self._standing_by, old._standing_by = old._standing_by, self._standing_by
-            self._drive_db, old._drive_db = old._drive_db, self._drive_db
-            self._fade, old._fade = old._fade, self._fade
-            self._own_threshold_db, self._last, self._settled = old._own_threshold_db, old._last, old._settled
+    def adopt(self, old: "Compression") -> None:
+        """Go on where `old` left off."""
+        self._sounding, old._sounding = old._sounding, self._sounding
+        self._standing_by, old._standing_by = old._standing_by, self._standing_by
+        self._drive_db, old._drive_db = old._drive_db, self._drive_db
+        self._fade, old._fade = old._fade, self._fade
+        self._own_threshold_db, self._last, self._settled = old._own_threshold_db, old._last, old._settled
 
     def _turn(self, threshold_db: float, ratio: float, attack_ms: float, release_ms: float) -> None:
         """Set out for the settings wanted, as far as nothing is under way: the next quantum asks again."""
@@ -198,7 +219,8 @@ class CompressorProcessor(Processor):
 class _Plugin:
     """A plug-in, and what its envelope is: the one value it keeps of a channel."""
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, time_ratio: float) -> None:
+        self.time_ratio = time_ratio
         self.plugin = pedalboard.Compressor()
         self.envelope = np.zeros(2, np.float32)
         self.rising = self.falling = 0.0
@@ -217,8 +239,8 @@ class _Plugin:
         """Take settings; the envelope stays where it is."""
         self.plugin.threshold_db = threshold_db
         self.plugin.ratio = ratio
-        self.plugin.attack_ms = attack_ms * TIME_CONSTANT_RATIO
-        self.plugin.release_ms = release_ms * TIME_CONSTANT_RATIO
+        self.plugin.attack_ms = attack_ms * self.time_ratio
+        self.plugin.release_ms = release_ms * self.time_ratio
         self.rising, self.falling = self._share(self.plugin.attack_ms), self._share(self.plugin.release_ms)
 
     def go_to(self, envelope: NDArray[np.float32]) -> None:

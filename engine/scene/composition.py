@@ -24,8 +24,10 @@ from engine.scene.prediction import predicted_lufs
 from engine.scene.schedule import Clip, crossfade_frames, own_rate, track_events, track_generator
 from engine.scene.schema import Atmo, Loop, Once, Random, Scene, SceneObject, Yielding, track_names
 from engine.scene.sends import Answer, has_answer, room_answer, track_send_db
-from engine.scene.shelf import Shelf, SoundKey
+from engine.scene.shelf import Filtered, Shelf, SoundKey
 from engine.scene.sounds import Found, input_channels
+from engine.scene.squeeze import Squeeze, kept_work, mean_gain_db, set_for
+from engine.scene.strip import NO_STRIP, Strip, limited, strip_of
 from engine.scene.timeline import Timeline, ended
 from engine.scene.variation import Variation
 
@@ -48,7 +50,8 @@ class Track:
 
     `level_db` is what the scene asks for less the `reduction`, if there is one. A live input has `input_channels` (from
     0; one, or left and right) and neither clips nor events. `tempo_bpm` is the scene's for a loop with beats, None for
-    all others. By `vary`, 0 to 1, its events differ from each other.
+    all others. By `vary`, 0 to 1, its events differ from each other. Equaliser and high-pass of its `strip` are in
+    its clips.
     """
 
     number: int
@@ -65,6 +68,13 @@ class Track:
     tempo_bpm: float | None = None
     reduction: Reduction | None = None
     vary: float = 0.0
+    strip: Strip = NO_STRIP
+
+    @property
+    def squeeze(self) -> Squeeze | None:
+        """Its compressor, as it is for events that have been brought to one loudness."""
+        squeeze = self.strip.squeeze
+        return squeeze and squeeze.shifted(mean_gain_db([clip.gain for clip in own_rate(self.clips)]))
 
     @property
     def beats(self) -> float | None:
@@ -210,7 +220,7 @@ def compose(
     items: list[Atmo | SceneObject] = [scene.atmo, *scene.objects]
     fields = ["atmo.sound", *(f"objects[{i}].sound" for i in range(len(scene.objects)))]
     names = track_names(item.label for item in items)
-    shelf = Shelf(scene.folder, scene.library, rate_hz, seed, reuse)
+    shelf = Shelf(scene.folder, scene.library, rate_hz, seed, reuse, scene.predict)
     wants = [
         shelf.want(item, _schedule(item), field, has_answer(scene.room) and _send_is_open(item))
         for item, field in zip(items, fields, strict=True)
@@ -218,9 +228,17 @@ def compose(
     shelf.fill(progress)
     impulse = load_impulse(scene, rate_hz)
     answer = room_answer(scene.room, impulse, rate_hz)
+    strips = limited(
+        [strip_of(shelf.settings(keys), i.settings, not keys) for i, keys in zip(items, wants, strict=True)]
+    )
+    ready = shelf.through(
+        [Filtered(keys, s.tone, _vary(item)) for item, keys, s in zip(items, wants, strips, strict=True)]
+    )
     tracks = [
-        _track(number, name, item, shelf, keys, field, scene, answer)
-        for number, (name, item, keys, field) in enumerate(zip(names, items, wants, fields, strict=True))
+        _track(number, name, item, shelf, keys, field, scene, answer, strip)
+        for number, (name, item, keys, field, strip) in enumerate(
+            zip(names, items, ready, fields, strips, strict=True)
+        )
     ]
     duration: int | None
     if scene.duration == "auto":
@@ -271,6 +289,7 @@ def _track(
     field: str,
     scene: Scene,
     answer: Answer | None,
+    strip: Strip,
 ) -> Track:
     schedule = _schedule(item)
     tempo_bpm = scene.tempo_bpm if isinstance(schedule, Loop) and schedule.beats is not None else None
@@ -280,13 +299,29 @@ def _track(
     mono = len(channels) == 1 if channels else all(shelf[key].mono for key in keys)
     sound = mono, schedule, clips, channels
     send_db = track_send_db(item, map(shelf.reverberation, keys), answer)
+    strip = _made_up(strip, [shelf[key] for key in keys], item, shelf.rate_hz)
     if isinstance(item, Atmo):
-        return Track(number, name, 0.0, item.yields, 0.0, item.level_db, send_db, *sound)
+        level_db = item.level_db + strip.gain_db
+        return Track(number, name, 0.0, item.yields, 0.0, level_db, send_db, *sound, strip=strip)
     reduction = _reduction([shelf[key] for key in keys], item.importance, scene.reduction_db)
-    level_db = importance_to_level_db(item.importance, scene.levels_db) + item.gain_db
+    level_db = importance_to_level_db(item.importance, scene.levels_db) + item.gain_db + strip.gain_db
     level_db -= reduction.reduction_db if reduction is not None else 0.0
     heard = item.importance, item.yields, item.panning, level_db, send_db
-    return Track(number, name, *heard, *sound, tempo_bpm, reduction, vary)
+    return Track(number, name, *heard, *sound, tempo_bpm, reduction, vary, strip)
+
+
+def _made_up(strip: Strip, materials: Sequence[Material], item: Atmo | SceneObject, rate_hz: int) -> Strip:
+    """Return the strip with its compressor's make-up, unless that is written, and what the compressor does."""
+    if strip.squeeze is None or not materials:
+        return strip
+    works = [kept_work(strip.squeeze, material, rate_hz) for material in materials]
+    squeeze, expected_db = set_for(strip.squeeze, works, item.settings.gain_db is None)
+    return replace(strip, squeeze=squeeze, expected_db=expected_db)
+
+
+def _vary(item: Atmo | SceneObject) -> float:
+    """Return how much the rates of its events vary; only those that come again and again do."""
+    return item.variation if isinstance(item, SceneObject) and isinstance(item.schedule, Random) else 0.0
 
 
 def _reduction(materials: Sequence[Material], importance: float, most_db: float) -> Reduction | None:

@@ -223,7 +223,9 @@ def compose_instance(
     whose track has no sound.
     """
     shown = shorten(str(path), 4096)
-    scene = scene_from_data(instance.scene, shown, folder=path.parent / instance.folder, library=library)
+    # A file that does not tell is of a time when nothing was predicted.
+    data = {"predict": False, **instance.scene}
+    scene = scene_from_data(data, shown, folder=path.parent / instance.folder, library=library)
     try:
         made = compose(scene, rate_hz=instance.rate, seed=instance.seed, progress=progress)
     except SoundError as error:
@@ -257,7 +259,7 @@ def _compare(made: Composition, instance: Instance, shown: str, first: int = 0) 
 
 
 def full_scene(composition: Composition) -> dict[str, Any]:
-    """Return the scene in the long form with nothing left to defaults, to presets, or to what a library has."""
+    """Return the scene in the long form, nothing left to defaults, presets, predictions, or to what a library has."""
     scene = composition.scene
     data: dict[str, Any] = scene.model_dump(mode="json", by_alias=True)
     room = scene.room
@@ -270,6 +272,9 @@ def full_scene(composition: Composition) -> dict[str, Any]:
             item["sound"] = composition.found[number].place
         elif item["sound"] is None:
             item["sound"] = f"synth:{find_synth(item['label'])}"
+    data["predict"] = False
+    for item, track in zip((data["atmo"], *data["objects"]), composition.tracks, strict=True):
+        item["settings"] = track.strip.as_written()
     # Without these keys it is what it is with null, which a scene does not take everywhere.
     for part in (data, data["room"], *data["objects"], *(item["schedule"] for item in data["objects"])):
         for key in [key for key, value in part.items() if value is None]:

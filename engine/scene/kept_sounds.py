@@ -6,11 +6,14 @@ build that made it, so that nothing is ever out of date; what was not wanted for
 
 import contextlib
 import hashlib
+import io
+import json
 import os
 import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +46,24 @@ def kept(make: Callable[[], Samples], *made_from: str | int) -> Samples:
     return samples
 
 
+def kept_record(make: Callable[[], dict[str, Any]], *made_from: str | int) -> dict[str, Any]:
+    """Return a mapping that JSON can hold from the cache, or else what `make` returns, which is kept then."""
+    name = hashlib.sha256(repr((fingerprint(), *made_from)).encode()).hexdigest()[:32]
+    file = folder() / f"{name}.json"
+    record: Any = None
+    try:
+        record = json.loads(file.read_bytes())
+        os.utime(file)
+    except (OSError, ValueError, RecursionError):
+        record = None
+    if isinstance(record, dict):
+        return record
+    made = make()
+    with contextlib.suppress(OSError):
+        _write_bytes(file, json.dumps(made, allow_nan=False).encode())
+    return made
+
+
 def folder() -> Path:
     """Return where they are."""
     return cache_root() / "sounds"
@@ -73,12 +94,17 @@ def _read(file: Path) -> Samples | None:
 
 
 def _write(file: Path, samples: Samples) -> None:
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(samples), allow_pickle=False)
+    _write_bytes(file, stream.getbuffer(), _crc(samples))
+
+
+def _write_bytes(file: Path, *parts: bytes | memoryview) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with part.open("wb") as stream:
-            np.save(stream, np.ascontiguousarray(samples), allow_pickle=False)
-            stream.write(_crc(samples))
+            stream.writelines(parts)
         os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)

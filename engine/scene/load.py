@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ValidationError
 
 from engine.errors import Problem, SceneError, SoundError
-from engine.scene import reader, sounds
+from engine.scene import reader, sounds, written_settings
 from engine.scene.files import read_bytes
 from engine.scene.reader import FieldPath, Position, field_name, shorten, show
 from engine.scene.schema import (
@@ -34,6 +34,7 @@ from engine.scene.schema import (
     scene_schema,
     track_names,
 )
+from engine.scene.written_settings import WrittenSettings
 
 __all__ = ["load_scene", "loads", "locate", "scene_from_data", "scene_schema", "track_names"]
 
@@ -82,6 +83,7 @@ _ALLOWED = {
     "echo_ms": "1 to 2000 ms",
     "atmo": "a mapping such as {sound: synth:rain}",
     "objects": "a list of mappings such as {label: car}, or of labels",
+    **written_settings.ALLOWED,
 }
 
 
@@ -302,6 +304,8 @@ def _hint(key: str, place: FieldPath) -> str:
         known = list(_SCHEDULES[str(place[3])].model_fields)
     elif len(place) == 1:
         known = [*_scene_keys(), *PARALLEL_LISTS]
+    elif "settings" in place[:-1]:
+        known = list(WrittenSettings.model_fields)
     elif place[0] == "room":
         if key in ROOM_KEYS:
             return f"write `{ROOM_KEYS[key]}` beside `room`, not in it"

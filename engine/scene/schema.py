@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
@@ -19,11 +18,13 @@ import presets
 from engine.scene.flat_form import PARALLEL_LISTS, LongForm, long_form
 from engine.scene.level_range import LevelRange
 from engine.scene.loudness import DEFAULT_LUFS, LoudnessTarget
-from engine.scene.reader import CONTROL, shorten
-from engine.scene.rooms import load_room, near_rooms
+from engine.scene.reader import CONTROL
+from engine.scene.room_setup import Room, RoomEngine, RoomSetup, Unit
+from engine.scene.rooms import load_room
 from engine.scene.schedules import MAX_SECONDS, Loop, Once, Random, Schedule
 from engine.scene.sounds import input_channels, reference_fault
 from engine.scene.strict import Part, rule
+from engine.scene.written_settings import WrittenSettings
 
 __all__ = [
     "MAX_LABEL",
@@ -64,31 +65,11 @@ def _check_reference(reference: str) -> str:
     return reference
 
 
-def _check_impulse(reference: str) -> str:
-    if reference.startswith(("synth:", "input:")):
-        raise rule(f'impulse is "{shorten(reference)}"', "must be the file of an impulse response")
-    if fault := reference_fault(reference):
-        raise rule(fault[0].replace("sound", "impulse", 1), fault[1])
-    return reference
-
-
-def _check_preset(name: str) -> str:
-    if name not in presets.room_names():
-        raise rule(f'no room is called "{shorten(name)}"', near_rooms(name))
-    return name
-
-
-def _as_level(value: object) -> object:
-    return float(value) if isinstance(value, bool) else value
-
-
 def _as_preset(value: object) -> object:
     return {"preset": value} if isinstance(value, str) else value
 
 
 Yielding = Literal["never", "normal", "always"]
-RoomEngine = Literal["freeverb", "fdn"]
-Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Tempo = Annotated[float, Field(ge=20.0, le=300.0, json_schema_extra={"unit": "beats a minute"})]
 SendLevel = Annotated[float, Field(ge=-60.0, le=0.0, json_schema_extra={"unit": "dB"})]
 Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL, pattern=_PRINTABLE)]
@@ -107,6 +88,12 @@ Sounds = Annotated[tuple[Reference, ...], Field(strict=False, min_length=1, max_
 Sound = Annotated[
     Annotated[Reference, Tag("one")] | Annotated[Sounds, Tag("several")], Discriminator(_how_many)
 ]
+
+
+def _check_settings_of_input(sound: object, settings: WrittenSettings) -> None:
+    """Refuse filters of a live input, which is no clip that could be filtered before it is heard."""
+    if _is_input(sound) and (fault := settings.fault_of_input()):
+        raise rule(fault[0], "a live input has a compressor and a gain only", ("settings", fault[1]))
 
 
 class SceneObject(Part):
@@ -141,6 +128,11 @@ class SceneObject(Part):
         "by 3 %, both ways. Left out, 1 for kind random and 0 for once; a loop does not vary.",
     )
 
+    settings: WrittenSettings = Field(
+        default_factory=WrittenSettings,
+        description="Mix settings that are not to be predicted: equaliser, high-pass, compressor, gain.",
+    )
+
     @property
     def variation(self) -> float:
         """How much its events differ, 0 to 1."""
@@ -170,6 +162,11 @@ class SceneObject(Part):
         return self
 
     @model_validator(mode="after")
+    def _input_has_no_filter(self) -> Self:
+        _check_settings_of_input(self.sound, self.settings)
+        return self
+
+    @model_validator(mode="after")
     def _sounds_take_turns(self) -> Self:
         if isinstance(self.sound, tuple) and isinstance(self.schedule, Loop):
             raise rule("a loop has a list of sounds", "a list goes with kind once and random", ("sound",))
@@ -194,48 +191,21 @@ class Atmo(Part):
         "normal", alias="yield", description="Gives way to all objects (normal, always), or to nobody."
     )
 
+    settings: WrittenSettings = Field(
+        default_factory=WrittenSettings, description="Mix settings that are not to be predicted."
+    )
+
+    @model_validator(mode="after")
+    def _input_has_no_filter(self) -> Self:
+        _check_settings_of_input(self.sound, self.settings)
+        return self
+
     @model_validator(mode="after")
     def _label_needs_sound(self) -> Self:
         # A file that says only `label: rain` would otherwise be answered with wind.
         if "label" in self.model_fields_set and "sound" not in self.model_fields_set:
             raise rule("atmo has a label but no sound", "add `sound`, such as synth:rain")
         return self
-
-
-class RoomSetup(Part):
-    """Which room it is, and what makes its sound. `room: church` is short for `room: {preset: church}`."""
-
-    preset: Annotated[str, AfterValidator(_check_preset)] | None = Field(
-        None, description="A built-in room, which gives the room parameters that are left out."
-    )
-    engine: RoomEngine = Field("freeverb", description="What makes the reverberation.")
-    early: Annotated[
-        Unit,
-        BeforeValidator(_as_level),
-        WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0.0, "maximum": 1.0}]}),
-    ] = Field(0.0, description="Level of the early reflections, 0 to 1; true is 1.")
-    impulse: Annotated[str, AfterValidator(_check_impulse)] | None = Field(
-        None,
-        description="File of a measured impulse response, instead of an engine; then of the room parameters only "
-        "wet_level counts.",
-    )
-    echo_ms: Annotated[float, Field(ge=1.0, le=2000.0, json_schema_extra={"unit": "ms"})] | None = Field(
-        None, description="Outdoors: when a wall answers, once."
-    )
-
-
-class Room(Part):
-    """The room as it is to be: parameters each 0 to 1, and what makes its sound."""
-
-    detected: bool
-    size: Unit
-    damping: Unit
-    wet_level: Unit
-    width: Unit
-    engine: RoomEngine = "freeverb"
-    early: Unit = 0.0
-    impulse: str | None = None
-    echo_ms: float | None = None
 
 
 class Scene(Part):
@@ -263,6 +233,11 @@ class Scene(Part):
         32,
         description="How many events of kind once and random sound at once; where it would be more, the less important "
         "are left out.",
+    )
+    predict: bool = Field(
+        True,
+        description="Whether equaliser, high-pass and compressor of every sound file and procedural sound are "
+        "predicted from it.",
     )
     placement: Literal["avoid", "free"] = Field(
         "avoid",

@@ -37,6 +37,8 @@ class TrackState:
     """One row: name, importance 0…1, panning -1…1, peak in dBFS, cut in dB (0 or below).
 
     `masker` is who masks the track most, "" for nobody, and `masked_share` how much of the track that is, 0…1.
+    `taken_for` is what its sound is taken for, "" for nothing; `squeeze_db` how far its compressor turns it down, 0 or
+    below, None without one.
     """
 
     name: str
@@ -46,6 +48,8 @@ class TrackState:
     reduction_db: float
     masker: str = ""
     masked_share: float = 0.0
+    taken_for: str = ""
+    squeeze_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,9 @@ class _Column:
 
 
 COLUMN_SETS = (
-    "track imp pan level dBFS unmask cut masked",
+    "track like imp pan level dBFS unmask cut comp masked",
+    "track imp pan level dBFS unmask cut comp masked",
+    "track imp pan level dBFS unmask cut comp",
     "track imp pan level dBFS unmask cut",
     "track imp pan level dBFS cut",
     "track imp pan dBFS cut",
@@ -200,7 +206,7 @@ COLUMN_SETS = (
     "track dBFS",
     "track",
 )
-"""What is shown of a track, from the widest terminal to the narrowest."""
+"""What is shown of a track, from the widest terminal to the narrowest; of what no track has, nothing."""
 FIRST_TO_GROW = ("track", "masked", "unmask", "level")
 
 
@@ -217,8 +223,12 @@ def track_lines(tracks: Sequence[TrackState], width: int, room: int | None, rule
         "cut": _Column("cut", 4, 4, "right"),
         "masked": _Column("masked by", min(16, longest + 7), min(27, max(9, longest + 7))),
     }
+    if likeness := max((cell_len(t.taken_for) for t in tracks), default=0):
+        all_columns["like"] = _Column("like", max(4, min(6, likeness)), max(4, min(14, likeness)))
+    if any(t.squeeze_db is not None for t in tracks):
+        all_columns["comp"] = _Column("comp", 5, 5, "right")
     for names in COLUMN_SETS:
-        columns = {name: all_columns[name] for name in names.split()}
+        columns = {name: all_columns[name] for name in names.split() if name in all_columns}
         left = width - sum(c.least for c in columns.values()) - GAP * (len(columns) - 1)
         if left >= 0:
             break
@@ -257,6 +267,10 @@ def _cell(track: TrackState, column: str, cells: int) -> Text:
             return Text(bar(-track.reduction_db / REDUCTION_FULL_DB, cells), "magenta")
         case "cut":
             return Text(f"{track.reduction_db:.1f}" if track.reduction_db < -0.05 else "")
+        case "like":
+            return Text(track.taken_for, "dim")
+        case "comp":
+            return Text("" if track.squeeze_db is None else f"{0.0 + round(track.squeeze_db, 1):.1f}")
         case _:
             return masker_text(track, cells)
 

@@ -1,0 +1,1 @@
+"""How the shipped model is made: sounds with known families, their variants, and the fit."""
