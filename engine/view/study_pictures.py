@@ -126,7 +126,7 @@ def network(nodes: Sequence[str], edges: Sequence[tuple[str, str]], middle: str)
                 "",
                 places[b],
                 places[a],
-                arrowprops={"arrowstyle": "-|>", "color": "0.4", "shrinkA": 24, "shrinkB": 24},
+                arrowprops={"arrowstyle": "-|>", "color": "0.4", "shrinkA": 16, "shrinkB": 44},
             )
         for node, (x, y) in places.items():
             colour = LEAKY if node == middle else "white"

@@ -117,7 +117,9 @@ def summary_table(summaries: Sequence[Summary]) -> Grid:
 
 def _task(summary: Summary) -> Iterator[Part]:
     if summary.adasyn:
-        yield Text(f"ADASYN cannot be used: {summary.adasyn}")
+        yield Text(f"ADASYN cannot be used, a class has too few rows: {summary.adasyn}.")
+    elif summary.task.classifies:
+        yield Text("ADASYN would take these rows, whose smallest class is large enough; it is not compared.")
     any_line = summary.line(ANY)
     if any_line is not None:
         chosen = "; ".join(f"{s['model']} with {s['preparation']}" for s in any_line.cell.settings)

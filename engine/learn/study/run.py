@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.errors import InputError, Problem
+from engine.errors import InputError, Problem, RoomtoneError
 from engine.learn.study.cells import GROUPED, LEAKY, VERSION, Cell, Spec, run_cell
 from engine.learn.study.data import Task
 from engine.learn.table_files import replace_text
@@ -97,10 +97,17 @@ def _made(specs: Sequence[Spec], tasks: dict[str, Task], workers: int) -> Iterat
             yield run_cell(tasks[spec.task], spec)
         return
     from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-        jobs = (delayed(run_cell)(tasks[spec.task], spec) for spec in specs)
-        yield from Parallel(return_as="generator_unordered", batch_size=1)(jobs)
+    try:
+        with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+            jobs = (delayed(run_cell)(tasks[spec.task], spec) for spec in specs)
+            yield from Parallel(return_as="generator_unordered", batch_size=1)(jobs)
+    except TerminatedWorkerError:
+        raise RoomtoneError(
+            "a worker was killed, as the system does when memory is short; "
+            "the same command goes on where it was, with --workers 1 in less memory"
+        ) from None
 
 
 def _key(spec: Spec, fingerprint: str) -> str:
