@@ -19,13 +19,11 @@ from engine.scene.composition import Composition, compose
 from engine.scene.load import scene_from_data
 from engine.scene.material import Material
 from engine.scene.schema import Loop, Scene, SceneObject
+from engine.scene.sounds import synth_names
 
 RATE_HZ = 48_000
 SOUNDS_SEED = 5
 """One for all scenes, so that each procedural sound is made once; draws differ as the names of the tracks do."""
-
-SOUNDS = ("bird", "bell", "door", "clock", "car", "engine", "footsteps", "drip", "frog")
-"""The short ones: all that is made of them, at all rates, stays in memory."""
 
 LOUDNESS_TOLERANCE_LU = 0.5
 CEILING_DBTP = -1.0
@@ -37,7 +35,8 @@ LOWEST_DB, HIGHEST_DB = -30.0, -20.0
 def random_scene(number: int) -> Scene:
     """Return the scene of that number: one to eight objects of any kind, any room, 10 to 16 seconds."""
     rng = np.random.default_rng([number, 20_26])
-    objects = [_random_object(rng, number, i) for i in range(int(rng.integers(1, 9)))]
+    names = sorted(synth_names())
+    objects = [_random_object(rng, names, number, i) for i in range(int(rng.integers(1, 9)))]
     data = {
         "title": f"Random {number}",
         "predict": number % 4 == 0,
@@ -46,7 +45,7 @@ def random_scene(number: int) -> Scene:
         "room_detected": bool(rng.random() < 0.6),
         **{key: round(float(rng.random()), 2) for key in ("room_size", "damping", "wet_level", "width")},
         "atmo": {
-            "sound": f"synth:{rng.choice(['rain', 'wind', 'stream'])}",
+            "sound": f"synth:{rng.choice(['rain', 'wind', 'stream', 'sea'])}",
             "level_db": float(rng.integers(-45, -28)),
         },
         "objects": objects,
@@ -54,8 +53,10 @@ def random_scene(number: int) -> Scene:
     return scene_from_data(data, f"random-{number}")
 
 
-def _random_object(rng: np.random.Generator, scene: int, place: int) -> dict[str, object]:
-    sound = str(rng.choice(SOUNDS))
+def _random_object(
+    rng: np.random.Generator, names: Sequence[str], scene: int, place: int
+) -> dict[str, object]:
+    sound = str(rng.choice(names))
     least = round(float(rng.uniform(0.0, 3.0)), 2)
     kinds: list[dict[str, object]] = [
         {"kind": "once"},
