@@ -160,14 +160,10 @@ def demo(
 
 def _taxonomy_label(name: str) -> str | None:
     """Return the label of an instrument in the taxonomy of sounds, or None for anything else."""
-    from engine.scene.labels import words
     from engine.scene.taxonomy import taxonomy
 
-    known = taxonomy()
-    node = known.node(words(name)) or known.nearest(words(name))
-    if node is None or node.label == "instrument":
-        return None
-    return node.label if any(step.node.label == "instrument" for step in known.climb(node.label)) else None
+    labels = [step.node.label for step in taxonomy().climb(name)]
+    return labels[0] if "instrument" in labels[1:] else None
 
 
 def _say_labels(table: "Table") -> None:

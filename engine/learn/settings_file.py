@@ -1,11 +1,11 @@
 """The settings of a match as a file: plain YAML, for people and for scenes."""
 
-import contextlib
 import os
 from pathlib import Path
 
 from engine.errors import InputError, Problem
 from engine.learn.match import Match
+from engine.learn.table_files import replace_text
 
 FIRST_LINE = "# Mix settings found by `roomtone match`: filters, trim, compressor, gain, in this order.\n"
 
@@ -39,12 +39,4 @@ def write_settings(path: Path, match: Match, told: dict[str, str]) -> None:
         "notes": list(match.notes),
     }
     text = FIRST_LINE + yaml.safe_dump(found, sort_keys=False, allow_unicode=True, default_flow_style=None)
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    try:
-        part.write_text(text, "utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written ({error.strerror})", file=str(path))) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    replace_text(path, text)
