@@ -176,7 +176,7 @@ def main() -> int:
         "sources": {
             "computed": "benchmarks/model/procedural.py and dsp/synth",
             "sound font": "FluidR3 GM 3.1 (MIT licence), rendered by fluidsynth; not part of this program",
-            "recordings": "sonic-pi-samples 3.2.2 (CC0), for the report alone",
+            "recordings": "sonic-pi-samples 3.2.2 (CC0 by their README), for the report alone",
         },
         "versions": {name: version(name) for name in ("numpy", "scikit-learn")},
         "figures": told,

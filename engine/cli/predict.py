@@ -22,7 +22,8 @@ EXAMPLES = """**Examples**
 
 Settings act in the order high-pass, equaliser, compressor, gain. The equaliser is given at the 31 third-octave bands,
 zero mean, at most 6 dB. Attack and release are those of pedalboard's compressor: 2 pi times one-pole time constants.
-An interval holds the truth in four of five cases. Where nothing supports an answer it is `unknown`.
+Intervals and confidences of a rule are judgement, not measured; a family's is a probability calibrated on a sound
+font. Where nothing supports an answer it is `unknown`.
 """
 
 FIGURES = {

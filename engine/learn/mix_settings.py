@@ -17,7 +17,10 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Figure:
-    """A number: 80 % of the truths are expected from `low` to `high`; `confidence` 0 to 1."""
+    """A number, what it may as well be from `low` to `high`, and a `confidence` of 0 to 1.
+
+    Those of a rule are judgement: they follow from the family's probability, and no data have tested them.
+    """
 
     value: float
     low: float

@@ -42,8 +42,8 @@ def rhythm(samples: Samples, rate_hz: float) -> Rhythm:
 def _peaks(strength: NDArray[np.float32], per_s: float) -> int:
     """Return how many onsets a curve of `per_s` values a second has: the largest of 30 ms, 0.07 above the mean around.
 
-    Not by librosa's own `peak_pick`, which crashes where numba's cache of it was made by two programs at once (numba
-    issue 10128).
+    Not by librosa's own `peak_pick`, which crashes where numba's cache of it was made by two programs at once
+    (https://github.com/numba/numba/issues/10128).
 
     Source    Böck, Krebs & Schedl 2012, Evaluating the online capabilities of onset detection methods, section 2.3
     """

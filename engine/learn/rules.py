@@ -20,7 +20,7 @@ Samples = NDArray[np.float32]
 BAND_NAMES = tuple(f"band_{hz:g}_hz" for hz in NOMINAL_HZ)
 
 SHRINK = 0.1
-"""How much of the way to its family's spectrum a sound is drawn; more does harm (see `benchmarks.prediction`)."""
+"""How much of the way to its family's spectrum a sound is drawn: an average is no target, so little of it."""
 AUDIBLE_DB = 40.0
 SILENT_DB = -90.0
 
