@@ -7,6 +7,7 @@ _SCENES = Path(str(files("presets"))) / "scenes"
 _MIDI = Path(str(files("presets"))) / "midi"
 _ROOMS = Path(str(files("presets"))) / "rooms"
 _MODEL = Path(str(files("presets"))) / "model" / "mix.npz"
+_TREATMENT = Path(str(files("presets"))) / "model" / "treatment.npz"
 _TAXONOMY = Path(str(files("presets"))) / "taxonomy.yaml"
 
 
@@ -52,5 +53,10 @@ def taxonomy_path() -> Path:
 
 
 def model_path() -> Path:
-    """The file of the shipped model of mix settings, its card beside it."""
+    """The file of the shipped model of families, its card beside it."""
     return _MODEL
+
+
+def treatment_path() -> Path:
+    """The file of the shipped model of what has been done to a sound, its card beside it."""
+    return _TREATMENT

@@ -31,9 +31,7 @@ def heard_as(
         return NOBODY if word == UNKNOWN else Name(word, confidence, "model", ((word, confidence),))
 
     none = NOTHING
-    return MixSettings(
-        none, FLAT, none, none, none, none, none, none, name(family), name(instrument), equipment
-    )
+    return MixSettings(none, FLAT, *(none,) * 7, name(family), name(instrument), equipment)
 
 
 def make(folder: Path, *names: str) -> list[Path]:

@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 
 from dsp.clip_loudness import active_loudness
 from dsp.synth import synthesise
+from engine.learn.bands import NOMINAL_HZ
 from engine.learn.envelope_rules import ACTIVE_DB, PERCENTILE, envelope_db, threshold_db, times_ms
 from engine.learn.excerpt import excerpt
-from engine.learn.families import FAMILIES, spectrum_db
+from engine.learn.families import FAMILIES
 from engine.learn.features import features, schema
-from engine.learn.mix_settings import MOST_EQ_DB, MixSettings
+from engine.learn.mix_settings import MOST_EQ_DB, Figure, MixSettings
 from engine.learn.predict import predict
 from engine.learn.rules import MOST_REDUCTION_DB, rules
+from engine.learn.treatment import NOTHING_KNOWN
 
 RATE_HZ = 44_100
 
@@ -109,19 +111,32 @@ def test_the_makeup_changes_the_loudness() -> None:
     assert active_loudness(y, RATE_HZ) == pytest.approx(active_loudness(x, RATE_HZ), abs=0.1)
 
 
-def test_a_sound_like_its_family_is_changed() -> None:
-    """Noise with the spectrum of its family is left within 0.3 dB; with 20 dB too much at 2 kHz it is cut there."""
-    bands = [f"band_{f:g}_hz" for f in (1600.0, 2000.0, 2500.0)]
-    x = np.random.default_rng(2).standard_normal((RATE_HZ, 1)).astype(np.float32)
-    named = {f.name: float(v) for f, v in zip(schema(), features(x, RATE_HZ), strict=True)}
-    names = [f.name for f in schema()][:31]
-    for name, level in zip(names, spectrum_db("vocals"), strict=True):
-        named[name] = -30.0 + float(level)
-    alike = rules(x, named, {"voice": 1.0})
-    assert np.abs(alike.eq_db.value).max() < 0.3
-    shrill = rules(x, named | {name: named[name] + 20.0 for name in bands}, {"voice": 1.0})
-    assert int(shrill.eq_db.value.argmin()) == names.index("band_2000_hz")
-    assert -3.0 < shrill.eq_db.value.min() < -1.0
+def test_a_colour_is_made_worse() -> None:
+    """10 dB too much around 3 kHz in four procedural sounds: three at least are turned down there, and none up."""
+    t = np.log2(np.maximum(np.fft.rfftfreq(4 * RATE_HZ, 1.0 / RATE_HZ), 10.0) / 3000.0)
+    lift = 10.0 ** (10.0 * np.exp(-0.5 * (t / 0.5) ** 2) / 20.0)
+    at = int(np.argmin(np.abs(np.array(NOMINAL_HZ) - 3150.0)))
+    changes = []
+    for name in ("babble", "stream", "car", "rain"):
+        x = synthesise(name, rate_hz=RATE_HZ, seed=3)[: 4 * RATE_HZ, :1]
+        x = np.pad(x, ((0, 4 * RATE_HZ - len(x)), (0, 0)))
+        coloured = np.fft.irfft(np.fft.rfft(x[:, 0]) * lift, len(x))[:, None].astype(np.float32)
+        before, after = (predict(v, RATE_HZ).eq_db.value[at] for v in (x, coloured))
+        changes.append(after - before)
+    assert max(changes) <= 0.05
+    assert sum(change < -0.2 for change in changes) >= 3
+
+
+def test_a_sound_that_was_compressed_is_compressed_as_if_it_was_not() -> None:
+    """What has surely been taken counts: with 4 dB of it 2 dB are left of 6, with 7 dB none."""
+    x = synthesise("babble", rate_hz=RATE_HZ, seed=1)[:, :1]
+    named = {f.name: float(v) for f, v in zip(schema(), features(x, RATE_HZ), strict=True)} | {"crest": 30.0}
+    taken = []
+    for low_db in (0.0, 4.0, 7.0):
+        past = Figure(low_db + 2.0, low_db, low_db + 5.0, 0.8, "model")
+        treatment = dataclasses.replace(NOTHING_KNOWN, reduction_db=past)
+        taken.append(rules(x, named, {"voice": 1.0}, treatment).reduction_db.value)
+    assert taken == [6.0, 2.0, 0.0]
 
 
 def test_a_high_pass_takes_what_is_heard() -> None:

@@ -58,6 +58,7 @@ def told(reduction_db: float = 6.0, confidence: float = 0.8, **other: Any) -> Mi
         release_ms=figure(900.0),
         reduction_db=figure(reduction_db, confidence),
         gain_db=figure(3.0),
+        past_reduction_db=figure(0.0),
         family=Name("drums", 0.7, "rule", (("drums", 0.7), ("bass", 0.3))),
         instrument=nobody,
         equipment=nobody,

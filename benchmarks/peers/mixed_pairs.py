@@ -32,19 +32,29 @@ class Mix:
 
     def applied(self, raw: Samples, rate_hz: float = RATE_HZ) -> Samples:
         """Return float32 `[frames, channels]` through pedalboard."""
-        filters: list[pedalboard.Plugin] = [
+        return _through([*self._filters(), self._compressor(), pedalboard.Gain(self.gain_db)], raw, rate_hz)
+
+    def equalised(self, raw: Samples, rate_hz: float = RATE_HZ) -> Samples:
+        """Return the sound through the equaliser alone."""
+        return _through(self._filters(), raw, rate_hz)
+
+    def compressed(self, equalised: Samples, rate_hz: float = RATE_HZ) -> Samples:
+        """Return the equalised sound through the compressor, before the gain."""
+        return _through([self._compressor()], equalised, rate_hz)
+
+    def _filters(self) -> list[pedalboard.Plugin]:
+        return [
             pedalboard.PeakFilter(float(hz), float(gain), Q)
             for hz, gain in zip(CENTRES_HZ, self.eq_db, strict=True)
         ]
-        board = pedalboard.Pedalboard(  # type: ignore[attr-defined]
-            [
-                *filters,
-                pedalboard.Compressor(self.threshold_db, self.ratio, self.attack_ms, self.release_ms),
-                pedalboard.Gain(self.gain_db),
-            ]
-        )
-        made = board(np.ascontiguousarray(raw.T), rate_hz, reset=True)
-        return np.ascontiguousarray(made.T)
+
+    def _compressor(self) -> pedalboard.Plugin:
+        return pedalboard.Compressor(self.threshold_db, self.ratio, self.attack_ms, self.release_ms)
+
+
+def _through(plugins: list[pedalboard.Plugin], samples: Samples, rate_hz: float) -> Samples:
+    board = pedalboard.Pedalboard(plugins)  # type: ignore[attr-defined]
+    return np.ascontiguousarray(board(np.ascontiguousarray(samples.T), rate_hz, reset=True).T)
 
 
 def draw(rng: np.random.Generator) -> Mix:

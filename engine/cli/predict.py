@@ -34,6 +34,7 @@ FIGURES = {
     "release_ms": "Release (ms)",
     "reduction_db": "Gain reduction (dB)",
     "gain_db": "Gain (dB)",
+    "past_reduction_db": "Reduced before (dB)",
 }
 NAMES = {"family": "Family", "instrument": "Instrument", "equipment": "Equipment"}
 COMPRESSOR = ("threshold_db", "ratio", "attack_ms", "release_ms")

@@ -19,7 +19,8 @@ UNKNOWN = "unknown"
 class Figure:
     """A number, what it may as well be from `low` to `high`, and a `confidence` of 0 to 1.
 
-    Those of a rule are judgement: they follow from the family's probability, and no data have tested them.
+    Those of a rule are judgement: they follow from the family's probability, and no data have tested them. Those of a
+    model are shares of sounds that it had not seen.
     """
 
     value: float
@@ -65,6 +66,7 @@ class MixSettings:
     reduction_db    the gain reduction that 5 % of the active time exceeds; 0 where no compressor is worth it, and
                     then threshold, ratio, attack and release are what it would be set to
     gain_db         behind the compressor: makes up what it took, on top of any level that a scene gives the sound
+    past_reduction_db  what a compressor is found to have taken from the sound before it was given
     """
 
     highpass_hz: Figure
@@ -75,6 +77,7 @@ class MixSettings:
     release_ms: Figure
     reduction_db: Figure
     gain_db: Figure
+    past_reduction_db: Figure
     family: Name
     instrument: Name
     equipment: Name

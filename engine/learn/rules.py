@@ -7,25 +7,23 @@ from numpy.typing import NDArray
 
 from dsp.clip_loudness import active_loudness
 from dsp.identify_kernels import compress, time_share
-from engine.learn.bands import BANDS, CENTRES_HZ, NOMINAL_HZ
+from engine.learn.bands import CENTRES_HZ, NOMINAL_HZ
 from engine.learn.envelope_rules import envelope_db, threshold_db, times_ms
-from engine.learn.equaliser import CurveFit
-from engine.learn.families import FAMILIES, UNKNOWN_FAMILY, Family, spectrum_db
+from engine.learn.families import FAMILIES, UNKNOWN_FAMILY, Family
 from engine.learn.features import RATE_HZ
-from engine.learn.mix_settings import MOST_EQ_DB, UNKNOWN, Curve, Figure, MixSettings, Name, Source
+from engine.learn.mix_settings import UNKNOWN, Figure, MixSettings, Name, Source
+from engine.learn.treatment import NOTHING_KNOWN, Treatment
 
 Floats = NDArray[np.float64]
 Samples = NDArray[np.float32]
 
 BAND_NAMES = tuple(f"band_{hz:g}_hz" for hz in NOMINAL_HZ)
 
-SHRINK = 0.1
-"""How much of the way to its family's spectrum a sound is drawn: an average is no target, so little of it."""
-AUDIBLE_DB = 40.0
 SILENT_DB = -90.0
 
 EASY_CREST_DB = 12.0
 MOST_REDUCTION_DB = 6.0
+"""Together with what a compressor has surely taken before."""
 WORTH_DB = 1.5
 """A compressor that takes less is none."""
 
@@ -35,38 +33,44 @@ BELOW = 2.0 ** (-2.0 / 3.0)
 """A high-pass stands two thirds of an octave below the lowest band that is heard."""
 
 
-def rules(samples: Samples, features: Mapping[str, float], chances: Mapping[str, float]) -> MixSettings:
+def rules(
+    samples: Samples,
+    features: Mapping[str, float],
+    chances: Mapping[str, float],
+    treatment: Treatment = NOTHING_KNOWN,
+) -> MixSettings:
     """Return the settings of float32 `[frames, 1 or 2]` at 44.1 kHz.
 
     `features` are those of `engine.learn.features` by name, `chances` the probability of each family, none where
     nothing is known. What is usual is the mean over the families by their chance, never that of the likeliest.
+    The equaliser is the one that undoes the `treatment`, and what a compressor has surely taken before counts.
     """
     sure = max(chances.values(), default=0.0)
     ratio = _mean(chances, lambda family: family.ratio)
     share = _mean(chances, lambda family: family.share)
     bands_db = np.array([features[name] for name in BAND_NAMES])
     silent = features["loudness"] <= SILENT_DB
-    curve_db = np.zeros(BANDS) if silent else _curve_db(bands_db, chances)
+    treatment = NOTHING_KNOWN if silent else treatment
     highpass_hz = 0.0 if silent else _highpass_hz(bands_db)
     attack_ms, release_ms = times_ms(samples)
     envelope = envelope_db(samples, attack_ms, release_ms)
     reduction_db = share * max(0.0, features["crest"] - EASY_CREST_DB)
-    reduction_db = 0.0 if silent else min(MOST_REDUCTION_DB, reduction_db)
+    left_db = max(0.0, MOST_REDUCTION_DB - treatment.reduction_db.low)
+    reduction_db = 0.0 if silent else min(left_db, reduction_db)
     at_db = threshold_db(envelope, ratio, reduction_db)
     worth = reduction_db if reduction_db >= WORTH_DB else 0.0
     gain_db = makeup_db(samples, at_db, ratio, attack_ms, release_ms) if worth else 0.0
     confidence = 0.3 + 0.4 * sure
     return MixSettings(
         highpass_hz=_figure(highpass_hz, 0.5 * highpass_hz, 1.3 * highpass_hz, 0.6 if highpass_hz else 0.3),
-        eq_db=Curve(
-            curve_db, curve_db - 3.0, curve_db + 3.0, 0.8 * sure, "rule" if curve_db.any() else "none"
-        ),
+        eq_db=treatment.undo_db,
         threshold_db=_figure(at_db, at_db - 8.0, at_db + 8.0, confidence),
         ratio=_figure(ratio, 1.0 + 0.5 * (ratio - 1.0), 2.0 * ratio, confidence),
         attack_ms=_figure(attack_ms, 0.3 * attack_ms, 3.0 * attack_ms, confidence),
         release_ms=_figure(release_ms, 0.3 * release_ms, 3.0 * release_ms, confidence),
         reduction_db=_figure(worth, 0.0, worth + 4.0, confidence),
         gain_db=_figure(gain_db, gain_db - 3.0, gain_db + 3.0, confidence),
+        past_reduction_db=treatment.reduction_db,
         family=_family(chances),
         instrument=Name(UNKNOWN, 0.0, "none"),
         equipment=Name(UNKNOWN, 0.0, "none"),
@@ -87,23 +91,6 @@ def makeup_db(samples: Samples, at_db: float, ratio: float, attack_ms: float, re
         np.zeros(samples.shape[1], np.float32),
     )
     return float(active_loudness(samples, RATE_HZ) - active_loudness(made, RATE_HZ))
-
-
-def _curve_db(bands_db: Floats, chances: Mapping[str, float]) -> Floats:
-    """Return a tenth of the way to the families' spectra, in the bands that are heard; the others follow smoothly."""
-    heard = bands_db > bands_db.max() - AUDIBLE_DB
-    wanted = np.zeros(BANDS)
-    for name, chance in chances.items():
-        spectrum = FAMILIES[name].spectrum
-        if spectrum is not None:
-            away = np.where(heard, spectrum_db(spectrum) - bands_db, 0.0)
-            wanted += chance * SHRINK * np.where(heard, away - away[heard].mean(), 0.0)
-    if not wanted.any():
-        return wanted
-    fit = CurveFit(CENTRES_HZ[:-1], RATE_HZ)
-    gains = fit.step(np.zeros(BANDS), wanted[:-1], np.where(heard, 1.0, 30.0)[:-1])
-    gains = gains - gains.mean()
-    return np.asarray(gains * min(1.0, MOST_EQ_DB / max(float(np.abs(gains).max()), 1e-9)))
 
 
 def _highpass_hz(bands_db: Floats) -> float:

@@ -13,7 +13,7 @@ from engine.scene.kept_sounds import kept_record
 from engine.scene.material import Material
 from engine.scene.trim import TRIM_VERSION
 
-KEPT_VERSION = 1
+KEPT_VERSION = 2
 """Of the form in which settings are kept."""
 
 _SOURCES = get_args(Source)

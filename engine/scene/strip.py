@@ -18,8 +18,10 @@ LEAST_REDUCTION_DB = 3.0
 """A compressor that is predicted to take less is not worth its time."""
 
 LIKELIER_THAN_NOT = 0.5
-LEAST_CONFIDENCE = 0.4
-"""An equaliser or a high-pass less sure than this is not put on."""
+LEAST_EQ_CONFIDENCE = 0.5
+"""An equaliser is put on where it comes nearer to how a sound was than none does, more often than not."""
+LEAST_HIGHPASS_CONFIDENCE = 0.4
+"""A high-pass less sure than this is not put on."""
 
 LEAST_COMPRESSOR_CONFIDENCE = 0.5
 """Nor is a compressor, which can do more harm: by the rules, one of a sound whose family is likelier than not."""
@@ -129,6 +131,7 @@ def together(predictions: Sequence[MixSettings]) -> MixSettings:
         "release_ms",
         "reduction_db",
         "gain_db",
+        "past_reduction_db",
     ):
         figures = [getattr(p, name) for p in predictions]
         made[name] = _mean_figure(figures, name in ("ratio", "attack_ms", "release_ms"))
@@ -176,6 +179,7 @@ def _nothing() -> MixSettings:
         release_ms=release,
         reduction_db=none,
         gain_db=none,
+        past_reduction_db=none,
         family=nobody,
         instrument=nobody,
         equipment=nobody,
@@ -200,7 +204,7 @@ def _eq(settings: MixSettings, why: list[str]) -> tuple[float, ...]:
         if curve.source not in ("scene", "none"):
             why.append("no equaliser: a flat one is predicted")
         return ()
-    if curve.confidence < LEAST_CONFIDENCE:
+    if curve.confidence < LEAST_EQ_CONFIDENCE:
         why.append(f"no equaliser: it is predicted with a confidence of {_percent(curve.confidence)} only")
         return ()
     return tuple(_within(v, -MOST_EQ_DB, MOST_EQ_DB) for v in curve.value)
@@ -210,7 +214,7 @@ def _highpass(settings: MixSettings, why: list[str]) -> float:
     corner = settings.highpass_hz
     if corner.value <= 0.0:
         return 0.0
-    if corner.confidence < LEAST_CONFIDENCE:
+    if corner.confidence < LEAST_HIGHPASS_CONFIDENCE:
         why.append(f"no high-pass: it is predicted with a confidence of {_percent(corner.confidence)} only")
         return 0.0
     return _within(corner.value, 0.0, HIGHEST_PASS_HZ)
