@@ -67,13 +67,14 @@ class TreatmentModel:
         """Return curves float64 `[n, 31]`, zero mean, and gain reductions `[n]`, of features `[n, len(schema())]`."""
         x = shape(features)
         curves = self.equaliser(x) @ self.basis + self.centre
-        return curves - curves.mean(axis=1, keepdims=True), np.maximum(self.compressor(x)[:, 0], 0.0)
+        return curves - curves.sum(axis=1, keepdims=True) / BANDS, np.maximum(self.compressor(x)[:, 0], 0.0)
 
     def treatment(self, features: Floats) -> Treatment:
         """Return what is found of the features of one sound, float64 `[len(schema())]`."""
         curves, reductions = self.found(features[None, :])
-        undo = undone_db(curves, features[None, :], self.least_db)[0]
-        size = size_db(curves)[0]
+        sizes = size_db(curves)
+        undo = _undone(curves, sizes, features[None, :], self.least_db)[0]
+        size = sizes[0]
         error = np.interp(size, self.sizes_db, self.errors_db)
         flat = not undo.any()
         nearer = 0.0 if flat else float(np.interp(size, self.sizes_db, self.nearer))
@@ -90,7 +91,9 @@ class TreatmentModel:
 def size_db(curves: Floats) -> Floats:
     """Return the RMS of curves `[n, 31]` from 40 Hz to 16 kHz, less their mean there, float64 `[n]`."""
     judged = curves[:, JUDGED]
-    return np.asarray((judged - judged.mean(axis=1, keepdims=True)).std(axis=1))
+    square_mean = np.square(judged.sum(axis=1) / judged.shape[1])
+    squares = np.einsum("nb,nb->n", judged, judged) / judged.shape[1]
+    return np.asarray(np.sqrt(np.maximum(squares - square_mean, 0.0)))
 
 
 def undone_db(curves: Floats, features: Floats, least_db: float) -> Floats:
@@ -100,11 +103,14 @@ def undone_db(curves: Floats, features: Floats, least_db: float) -> Floats:
 
     Source    Donoho & Johnstone 1994, soft thresholding: what may be chance is left away without a jump
     """
-    size = size_db(curves)[:, None]
-    made = -curves * np.maximum(0.0, 1.0 - least_db / np.maximum(size, 1e-9))
+    return _undone(curves, size_db(curves), features, least_db)
+
+
+def _undone(curves: Floats, sizes: Floats, features: Floats, least_db: float) -> Floats:
+    made = -curves * np.maximum(0.0, 1.0 - least_db / np.maximum(sizes, 1e-9))[:, None]
     bands_db = features[:, _BANDS]
     heard = bands_db > bands_db.max(axis=1, keepdims=True) - AUDIBLE_DB
     made = np.where(heard, made, np.minimum(made, 0.0))
-    made -= made.mean(axis=1, keepdims=True)
+    made -= made.sum(axis=1, keepdims=True) / made.shape[1]
     most = np.abs(made).max(axis=1, keepdims=True)
     return np.asarray(made * np.minimum(1.0, MOST_EQ_DB / np.maximum(most, 1e-9)))
