@@ -55,6 +55,16 @@ SetOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.npz",
+        help="What own mixes taught: a file of `roomtone learn fit`.",
+        show_default=False,
+    ),
+]
+
 
 def load(scene: str | None, library: Sequence[Path] | None) -> tuple["Scene", Path]:
     """Return the scene that `scene` names (a file, a built-in scene, or the default) and its file."""

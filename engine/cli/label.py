@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.common import Interrupted, JsonOption, compiling, interruptible, print_table, progress
+from engine.cli.common import (
+    Interrupted,
+    JsonOption,
+    ModelOption,
+    compiling,
+    interruptible,
+    print_table,
+    progress,
+)
 from engine.errors import InputError, Problem, RoomtoneError
 
 if TYPE_CHECKING:
@@ -23,6 +31,8 @@ EXAMPLES = """**Examples**
     roomtone label takes --undo                take the last --apply back
 
     roomtone label takes --all --json
+
+    roomtone label takes --model mixes.npz     by instruments and equipment of own mixes, see `roomtone learn fit`
 
 Only **generic names** such as `track1`, `Audio 3` or `07` are replaced, with `--all` every one. A sound gets the name
 of its instrument, else of its family, and of its equipment where that is known: `guitar.wav`, or `guitar-1.wav` where
@@ -47,6 +57,7 @@ def label(
     every_name: Annotated[
         bool, typer.Option("--all", help="Also those that have a name of their own.")
     ] = False,
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Name sounds."""
@@ -58,7 +69,7 @@ def label(
         _undo(folder, as_json)
         return
     with interruptible():
-        labels = _hear(folder, every_name)
+        labels = _hear(folder, every_name, model)
     if apply and labels.renamings:
         _apply(folder, labels)
     if as_json:
@@ -67,17 +78,20 @@ def label(
         _print(labels, apply)
 
 
-def _hear(folder: Path, every_name: bool) -> "Labels":
+def _hear(folder: Path, every_name: bool, model: Path | None) -> "Labels":
     with compiling():
         from engine.learn.label import find_labels
         from engine.learn.mix_settings import MixSettings
+        from engine.learn.own_file import load_own_model
         from engine.learn.predict import predict
         from engine.media.decode import decode_as_is
         from engine.scene.sounds import SUFFIXES
 
+    own = None if model is None else load_own_model(model)
+
     def hear(sound: Path) -> MixSettings:
         decoded = decode_as_is(sound)
-        return predict(decoded.samples, decoded.rate_hz)
+        return predict(decoded.samples, decoded.rate_hz, own=own)
 
     try:
         sounds = [path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in SUFFIXES]

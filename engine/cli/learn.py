@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.common import Interrupted, JsonOption, compiling, interruptible, print_table, progress
+from engine.cli.learn_fit import FIT_EXAMPLES, fit
 from engine.cli.learn_study import STUDY_EXAMPLES, study
 from engine.errors import InputError, Problem
 
@@ -18,6 +19,8 @@ EXAMPLES = """**Examples**
     roomtone learn demo demo                      a made-up data set of 24 songs: demo/demo.csv
 
     roomtone learn study demo/demo.csv            every model on it, honestly: demo/demo-study/report.html
+
+    roomtone learn fit mixes.csv                  what own mixes teach, for `predict --model` and `label --model`
 
     roomtone learn import mixes.csv --raw Raw --mixed Mixed --engineer ada
 
@@ -37,13 +40,14 @@ version, without one it is unknown. Envelopes, sends and other plug-ins are name
 """
 
 app = typer.Typer(
-    help="Tables of how tracks were mixed: import, demo, study.",
+    help="Tables of how tracks were mixed: import, demo, fit, study.",
     epilog=EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
 
 app.command("study", epilog=STUDY_EXAMPLES)(study)
+app.command("fit", epilog=FIT_EXAMPLES)(fit)
 
 SHOWN = 20
 """How many refused tracks are listed in full."""

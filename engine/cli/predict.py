@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.common import JsonOption, compiling, interruptible, print_table, progress
+from engine.cli.common import JsonOption, ModelOption, compiling, interruptible, print_table, progress
 from engine.errors import InputError, Problem, SoundError
 
 if TYPE_CHECKING:
@@ -20,10 +20,13 @@ EXAMPLES = """**Examples**
 
     roomtone predict stems/*.wav --json
 
+    roomtone predict take7.wav --model mixes.npz     with what `roomtone learn fit` learned from own mixes
+
 Settings act in the order high-pass, equaliser, compressor, gain. The equaliser is given at the 31 third-octave bands,
 zero mean, at most 6 dB. Attack and release are those of pedalboard's compressor: 2 pi times one-pole time constants.
 Intervals and confidences of a rule are judgement, not measured; a family's is a probability calibrated on a sound
-font. Where nothing supports an answer it is `unknown`.
+font. The equaliser undoes the colour that a model finds on the sound; its confidence is how often that came nearer to
+the sound as it was. Where nothing supports an answer it is `unknown`.
 """
 
 FIGURES = {
@@ -42,6 +45,7 @@ COMPRESSOR = ("threshold_db", "ratio", "attack_ms", "release_ms")
 
 def predict(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sound files.", show_default=False)],
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the settings of sounds."""
@@ -49,8 +53,10 @@ def predict(
     found: list[tuple[Path, MixSettings]] = []
     with interruptible():
         with compiling():
+            from engine.learn.own_file import load_own_model
             from engine.learn.predict import predict as settings_of
             from engine.media.decode import decode_as_is
+        own = None if model is None else load_own_model(model)
         with progress("predicting") as advance:
             for count, path in enumerate(files):
                 advance(path.name, count, len(files))
@@ -59,7 +65,7 @@ def predict(
                 except SoundError as error:
                     problems.extend(error.problems)
                     continue
-                found.append((path, settings_of(sound.samples, sound.rate_hz)))
+                found.append((path, settings_of(sound.samples, sound.rate_hz, own=own)))
     if as_json:
         typer.echo(json.dumps([_as_dict(path, settings) for path, settings in found], indent=2))
     else:

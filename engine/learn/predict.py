@@ -12,6 +12,7 @@ from engine.learn.excerpt import excerpt
 from engine.learn.features import RATE_HZ, features, schema, schema_hash
 from engine.learn.mix_settings import MixSettings
 from engine.learn.model_file import load_model
+from engine.learn.own_model import NOTHING_TOLD, OwnModel
 from engine.learn.rules import rules
 from engine.learn.treatment import TreatmentModel
 from engine.learn.treatment_file import load_treatment_model
@@ -45,11 +46,13 @@ def shipped_treatment_model() -> TreatmentModel:
     return load_treatment_model(presets.treatment_path())
 
 
-def predict(samples: Samples, rate_hz: float, model: Classifier | None = None) -> MixSettings:
+def predict(
+    samples: Samples, rate_hz: float, model: Classifier | None = None, own: OwnModel | None = None
+) -> MixSettings:
     """Return what float32 `[frames, 1 or 2]` at any rate is predicted to need; see `MixSettings`.
 
-    `model`, that of families, is the shipped one unless another is given. A long sound is judged by its three loudest
-    parts, 10 s in all.
+    `model`, that of families, is the shipped one unless another is given; `own` is what own mixes taught. A long sound
+    is judged by its three loudest parts, 10 s in all.
     The same sound gives the same settings. Raises ValueError for samples that are not finite, another shape, or no
     frame at all; InputError where the shipped model cannot be used.
     """
@@ -59,4 +62,5 @@ def predict(samples: Samples, rate_hz: float, model: Classifier | None = None) -
     model = model or shipped_model()
     chances = model.chances(values[None, :])[0]
     treatment = shipped_treatment_model().treatment(values)
-    return rules(heard, named, dict(zip(model.families, chances.tolist(), strict=True)), treatment)
+    told = own.told(values) if own is not None else NOTHING_TOLD
+    return rules(heard, named, dict(zip(model.families, chances.tolist(), strict=True)), treatment, told)

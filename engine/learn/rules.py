@@ -12,7 +12,10 @@ from engine.learn.envelope_rules import envelope_db, threshold_db, times_ms
 from engine.learn.families import FAMILIES, UNKNOWN_FAMILY, Family
 from engine.learn.features import RATE_HZ
 from engine.learn.mix_settings import UNKNOWN, Figure, MixSettings, Name, Source
+from engine.learn.own_model import NOTHING_TOLD, Told
 from engine.learn.treatment import NOTHING_KNOWN, Treatment
+
+NOBODY = Name(UNKNOWN, 0.0, "none")
 
 Floats = NDArray[np.float64]
 Samples = NDArray[np.float32]
@@ -27,6 +30,9 @@ MOST_REDUCTION_DB = 6.0
 WORTH_DB = 1.5
 """A compressor that takes less is none."""
 
+MOST_OWN_DB = 12.0
+"""What own mixes may ask for at most."""
+
 LOW_END_DB = 45.0
 LEAST_HIGHPASS_HZ = 30.0
 BELOW = 2.0 ** (-2.0 / 3.0)
@@ -38,44 +44,61 @@ def rules(
     features: Mapping[str, float],
     chances: Mapping[str, float],
     treatment: Treatment = NOTHING_KNOWN,
+    own: Told = NOTHING_TOLD,
 ) -> MixSettings:
     """Return the settings of float32 `[frames, 1 or 2]` at 44.1 kHz.
 
     `features` are those of `engine.learn.features` by name, `chances` the probability of each family, none where
     nothing is known. What is usual is the mean over the families by their chance, never that of the likeliest.
-    The equaliser is the one that undoes the `treatment`, and what a compressor has surely taken before counts.
+    The equaliser is the one that undoes the `treatment`, and what a compressor has surely taken before counts. What
+    is told by `own` mixes goes before the rules.
     """
     sure = max(chances.values(), default=0.0)
-    ratio = _mean(chances, lambda family: family.ratio)
-    share = _mean(chances, lambda family: family.share)
     bands_db = np.array([features[name] for name in BAND_NAMES])
     silent = features["loudness"] <= SILENT_DB
     treatment = NOTHING_KNOWN if silent else treatment
     highpass_hz = 0.0 if silent else _highpass_hz(bands_db)
-    attack_ms, release_ms = times_ms(samples)
+    asked = own.compressor
+    if asked is None:
+        attack_ms, release_ms = times_ms(samples)
+        ratio = _mean(chances, lambda family: family.ratio)
+        reduction_db, most_db = reduction_by_rule_db(features["crest"], chances), MOST_REDUCTION_DB
+    else:
+        attack_ms, release_ms = asked["attack_ms"].value, asked["release_ms"].value
+        ratio, reduction_db, most_db = asked["ratio"].value, asked["reduction_db"].value, MOST_OWN_DB
     envelope = envelope_db(samples, attack_ms, release_ms)
-    reduction_db = share * max(0.0, features["crest"] - EASY_CREST_DB)
-    left_db = max(0.0, MOST_REDUCTION_DB - treatment.reduction_db.low)
+    left_db = max(0.0, most_db - treatment.reduction_db.low)
     reduction_db = 0.0 if silent else min(left_db, reduction_db)
     at_db = threshold_db(envelope, ratio, reduction_db)
     worth = reduction_db if reduction_db >= WORTH_DB else 0.0
     gain_db = makeup_db(samples, at_db, ratio, attack_ms, release_ms) if worth else 0.0
-    confidence = 0.3 + 0.4 * sure
+    confidence = 0.3 + 0.4 * sure if asked is None else asked["reduction_db"].confidence
+    source: Source = "rule" if asked is None else "model"
+
+    def figure(value: float, low: float, high: float) -> Figure:
+        return _figure(value, low, high, confidence, source)
+
     return MixSettings(
         highpass_hz=_figure(highpass_hz, 0.5 * highpass_hz, 1.3 * highpass_hz, 0.6 if highpass_hz else 0.3),
-        eq_db=treatment.undo_db,
-        threshold_db=_figure(at_db, at_db - 8.0, at_db + 8.0, confidence),
-        ratio=_figure(ratio, 1.0 + 0.5 * (ratio - 1.0), 2.0 * ratio, confidence),
-        attack_ms=_figure(attack_ms, 0.3 * attack_ms, 3.0 * attack_ms, confidence),
-        release_ms=_figure(release_ms, 0.3 * release_ms, 3.0 * release_ms, confidence),
-        reduction_db=_figure(worth, 0.0, worth + 4.0, confidence),
-        gain_db=_figure(gain_db, gain_db - 3.0, gain_db + 3.0, confidence),
+        eq_db=treatment.undo_db if own.eq_db is None or silent else own.eq_db,
+        threshold_db=figure(at_db, at_db - 8.0, at_db + 8.0),
+        ratio=figure(ratio, 1.0 + 0.5 * (ratio - 1.0), 2.0 * ratio),
+        attack_ms=figure(attack_ms, 0.3 * attack_ms, 3.0 * attack_ms),
+        release_ms=figure(release_ms, 0.3 * release_ms, 3.0 * release_ms),
+        reduction_db=figure(worth, 0.0, worth + 4.0),
+        gain_db=figure(gain_db, gain_db - 3.0, gain_db + 3.0),
         past_reduction_db=treatment.reduction_db,
         family=_family(chances),
-        instrument=Name(UNKNOWN, 0.0, "none"),
-        equipment=Name(UNKNOWN, 0.0, "none"),
+        instrument=own.names.get("instrument", NOBODY),
+        equipment=own.names.get("equipment", NOBODY),
         notes=("the sound is silent",) if silent else (),
     )
+
+
+def reduction_by_rule_db(crest_db: float, chances: Mapping[str, float]) -> float:
+    """Return the gain reduction that a sound of this crest factor is to have, 0 to 6 dB; see `Family`."""
+    share = _mean(chances, lambda family: family.share)
+    return min(MOST_REDUCTION_DB, share * max(0.0, crest_db - EASY_CREST_DB))
 
 
 def makeup_db(samples: Samples, at_db: float, ratio: float, attack_ms: float, release_ms: float) -> float:
