@@ -32,6 +32,8 @@ from engine.learn.treatment_file import FORESTS, FORMAT, TABLES, load_treatment_
 OUT = Path(__file__).parent.parent / "presets" / "model"
 SEED = 20
 COMPUTED, TREATMENTS = 50, 8
+LIMITED = 0.4
+"""A share that has lost its highs or lows before: or what is missing there would be taken for a colour."""
 
 
 def figures(curves: Floats, reductions: Floats, truth: Treatments, least_db: float) -> dict[str, Any]:
@@ -110,12 +112,12 @@ def main() -> int:
 
     count, each = (6, 4) if asked.quick else (COMPUTED, TREATMENTS)
     say("computed sounds …")
-    computed = table(procedural.clips(count, SEED), each, SEED)
+    computed = table(procedural.clips(count, SEED), each, SEED, LIMITED)
     told: dict[str, Any] = {}
     everything, least_db = computed, 1.0
     if soundfont.available() and not asked.quick:
         say("sound font …")
-        font = table(soundfont.clips(), each, SEED)
+        font = table(soundfont.clips(), each, SEED, LIMITED)
         say("choosing …")
         curves, reductions = fitted(computed, SEED).found(font.features)
         least_db = best_least_db(curves, font)

@@ -228,3 +228,14 @@ def test_a_table_that_teaches_nothing_is_no_error(tmp_path: Path, table: Table) 
     assert "teaches nothing" in done.stderr
     assert "Traceback" not in done.stderr
     assert not path.with_suffix(".npz").exists()
+
+
+def test_a_model_that_is_not_there_is_a_traceback(tmp_path: Path) -> None:
+    """`predict --model` and `label --model` without the file: exit code 2, its name, what is wanted."""
+    sound = tmp_path / "track1.wav"
+    soundfile.write(sound, np.full(RATE_HZ, 0.1), RATE_HZ)
+    for command in (("predict", str(sound)), ("label", str(tmp_path))):
+        done = run_here(*command, "--model", "no.npz", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "no.npz: no such model" in done.stderr
+        assert "learn fit" in done.stderr

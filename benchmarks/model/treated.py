@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.model.clip import RATE, Clip, Floats
 from benchmarks.peers.mixed_pairs import Mix, at_level, draw, looped
-from engine.learn.bands import BANDS, CENTRES_HZ
+from engine.learn.bands import BANDS, CENTRES_HZ, fast_length
 from engine.learn.equaliser import curve_db, usable
 from engine.learn.features import features
 
@@ -58,17 +58,32 @@ def mixes(clip: Clip, count: int, seed: int) -> Iterator[tuple[Samples, Mix]]:
         yield at_level(once, mix.level_dbfs), mix
 
 
-def table(clips: Iterable[Clip], count: int, seed: int) -> Treatments:
-    """Return the rows of many sounds, each under `count` treatments."""
+def band_limited(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Return the sound as an older or smaller recorder leaves it: nothing above 3 to 16 kHz, or below 40 to 400."""
+    low_hz = np.exp(rng.uniform(np.log(40.0), np.log(400.0))) if rng.random() < 0.5 else 0.0
+    high_hz = np.exp(rng.uniform(np.log(3000.0), np.log(16_000.0))) if rng.random() < 0.75 else RATE
+    length = fast_length(len(samples))
+    hz = np.fft.rfftfreq(length, 1.0 / RATE)
+    spectrum = np.fft.rfft(samples, length, axis=0)
+    spectrum[(hz < low_hz) | (hz > high_hz)] *= 1e-3
+    made = np.fft.irfft(spectrum, length, axis=0)[: len(samples)]
+    return at_level(made.astype(np.float32), 20.0 * np.log10(max(float(samples.std()), 1e-9)))
+
+
+def table(clips: Iterable[Clip], count: int, seed: int, limited: float = 0.0) -> Treatments:
+    """Return the rows of many sounds, each under `count` treatments, a share of them `limited` in band before."""
     with ProcessPoolExecutor() as pool:
-        parts = list(pool.map(_rows, ((clip, count, seed) for clip in clips), chunksize=4))
+        parts = list(pool.map(_rows, ((clip, count, seed, limited) for clip in clips), chunksize=4))
     return Treatments(*(np.concatenate(column) for column in zip(*map(_parts, parts), strict=True)))
 
 
-def _rows(job: tuple[Clip, int, int]) -> Treatments:
-    clip, count, seed = job
+def _rows(job: tuple[Clip, int, int, float]) -> Treatments:
+    clip, count, seed, limited = job
+    rng = np.random.default_rng([seed, 1, *clip.group.encode()])
     rows = []
     for raw, mix in mixes(clip, count, seed):
+        if rng.random() < limited:
+            raw = band_limited(raw, rng)
         equalised = mix.equalised(raw)
         made = mix.compressed(equalised)
         alone = mix.ratio == 1.0

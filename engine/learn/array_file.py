@@ -22,7 +22,7 @@ MOST_BYTES = 16 * 2**20
 MOST_CARD_BYTES = 2**16
 LARGEST = 1e4
 """No number of a floating-point array is larger."""
-AGAIN = "the model that came with the program, or one made by the command that its card names"
+AGAIN = "a model and its card beside it as they came with the program, or as `roomtone learn fit` wrote them"
 
 
 class Wanted(NamedTuple):

@@ -27,6 +27,8 @@ LEAST_SPREAD = 1e-6
 
 def load_own_model(path: Path) -> OwnModel:
     """Return the model in `path`, its card beside it with the ending `.yaml`; raises InputError."""
+    if not path.is_file():
+        raise InputError(Problem("no such model", "a .npz file of `roomtone learn fit`", file=str(path)))
     card_path = path.with_suffix(".yaml")
     card = read_card(card_path, FORMAT)
     labels = card.get("labels")
