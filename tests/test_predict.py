@@ -127,6 +127,16 @@ def test_a_colour_is_made_worse() -> None:
     assert sum(change < -0.2 for change in changes) >= 3
 
 
+def test_what_a_small_recorder_lost_is_taken_for_a_colour() -> None:
+    """Eight procedural sounds with nothing above 11 kHz: their equalisers span at most 5 dB, most of them 1 dB."""
+    spans = []
+    for name in ("applause", "rain", "stream", "car", "footsteps", "keyboard", "wind", "babble"):
+        x = synthesise(name, rate_hz=22_050, seed=5)[: 6 * 22_050, :1]
+        spans.append(float(np.ptp(predict(x, 22_050).eq_db.value)))
+    assert max(spans) <= 5.0
+    assert sum(span <= 1.0 for span in spans) > 4
+
+
 def test_a_sound_that_was_compressed_is_compressed_as_if_it_was_not() -> None:
     """What has surely been taken counts: with 4 dB of it 2 dB are left of 6, with 7 dB none."""
     x = synthesise("babble", rate_hz=RATE_HZ, seed=1)[:, :1]

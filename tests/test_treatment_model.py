@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import presets
-from benchmarks.model.fit_treatment import fitted, flat
+from benchmarks.model import fit_treatment
+from benchmarks.model.fit_treatment import flat
 from benchmarks.model.treated import Treatments
 from engine.errors import InputError
 from engine.learn.array_file import pack
@@ -33,7 +34,11 @@ def small_model() -> TreatmentModel:
         np.arange(count).astype(str),
     )
     rising = np.array([0.5, 1.0, 3.0])
-    return fitted(table, 1).with_tables(
+    with pytest.MonkeyPatch.context() as patch:
+        # Six trees, since thousands of files are made of them.
+        patch.setattr(fit_treatment, "TREES", 6)
+        found = fit_treatment.fitted(table, 1)
+    return found.with_tables(
         0.5, rising, np.array([0.4, 0.6, 0.8]), rising, rising * 5.0, rising, rising * 8.0
     )
 
@@ -98,24 +103,33 @@ def check(model: TreatmentModel, features: "np.ndarray") -> None:
 
 
 def test_arrays_that_pass_for_a_forest_lead_a_walk_in_circles(model: TreatmentModel) -> None:
-    """3000 files whose indices are changed and whose sums are right: refused with a word why, or every walk ends."""
-    whole, rng = arrays(model), np.random.default_rng(9)
-    x = rng.standard_normal(len(schema())) * 50.0
+    """3000 forests with changed indices: a fault is told, or a walk ends within the forest's values."""
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((1, LENGTH)) * 50.0
     refused = 0
     for _ in range(3_000):
-        name = f"{FORESTS[rng.integers(2)]}_{('roots', 'features', 'right')[rng.integers(3)]}"
-        changed = whole[name].copy()
+        whole = getattr(model, FORESTS[rng.integers(2)])
+        name = ("roots", "features", "right")[rng.integers(3)]
+        changed = getattr(whole, name).copy()
         at = rng.integers(0, len(changed), int(rng.integers(1, 4)))
-        nodes = len(whole[f"{name.split('_')[0]}_right"])
-        highest = LENGTH + 2 if name.endswith("features") else nodes + 3
-        changed[at] = rng.integers(-3, highest, len(at))
-        try:
-            made = parse(Path("m.npz"), pack(whole | {name: changed}))
-        except InputError:
+        changed[at] = rng.integers(-3, LENGTH + 2 if name == "features" else len(whole.right) + 3, len(at))
+        forest = dataclasses.replace(whole, **{name: changed})
+        if forest.fault(LENGTH):
             refused += 1
             continue
-        check(made, x)
+        made = forest(x)
+        assert (made >= whole.values.min(axis=0) - 1e-6).all()
+        assert (made <= whole.values.max(axis=0) + 1e-6).all()
     assert refused > 1_500
+
+
+def test_a_forest_with_a_fault_is_taken(model: TreatmentModel) -> None:
+    """A branch that leads back to its root: the file is refused, and says why."""
+    made = arrays(model)
+    right = made["equaliser_right"].copy()
+    right[0] = 0
+    with pytest.raises(InputError, match="leads back"):
+        parse(Path("m.npz"), pack(made | {"equaliser_right": right}))
 
 
 @pytest.mark.parametrize(
