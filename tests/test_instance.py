@@ -29,7 +29,7 @@ room: church
 atmo: {sound: noise.wav, level_db: -34}
 objects:
 - {label: talk, importance: 0.9, sound: synth:babble}
-- {label: applause, importance: 0.3, sound: synth:applause}
+- {label: applause, importance: 0.3, gain_db: 3, sound: synth:applause}
 - {label: bird, importance: 0.4, schedule: {kind: random, gap: [0.1, 1]}}
 - {label: steps, importance: 0.5, sound: synth:footsteps, schedule: {kind: once, at: 1}}
 - {label: bell, importance: 0.6, sound: bell.wav}

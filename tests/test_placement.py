@@ -170,12 +170,12 @@ def test_the_least_overlap_is_more_than_that_of_random_places() -> None:
 
 
 def test_listening_leaves_more_clash_than_not_listening() -> None:
-    """Over 200 scenes the mean clash with `avoid` is below 0.96 of that with `free`."""
+    """Over 200 scenes the mean clash with `avoid` is below 0.94 of that with `free`."""
     clash = {"free": 0.0, "avoid": 0.0}
     for seed in SCENES:
         for placement, (composition, timeline) in both(seed).items():
             clash[placement] += mean_clash(timeline, composition.tracks, composition.materials, RATE_HZ)
-    assert clash["avoid"] < 0.96 * clash["free"]
+    assert clash["avoid"] < 0.94 * clash["free"]
 
 
 @pytest.mark.parametrize("placement", ["free", "avoid"])
@@ -368,6 +368,89 @@ def test_the_clash_is_not_what_a_slow_count_of_hidden_shares_gives() -> None:
             )
 
 
+def slow_loss(
+    bands: list[Floats], courses: list[Floats], starts: list[int], weights: list[float], but: int = -1
+) -> float:
+    """What all sounds but one lose, each the mean over the cells in which it is within 35 dB of its loudest."""
+    spread = spreading_matrix()[:LOUDNESS_BANDS, :LOUDNESS_BANDS]
+    offset = 10.0 ** (-0.1 * masking_offset_db()[:LOUDNESS_BANDS])
+    there = [i for i in range(len(bands)) if i != but]
+    lost = 0.0
+    for i in there:
+        active = np.flatnonzero(courses[i] >= 10.0**-3.5 * courses[i].max())
+        for piece in active:
+            cell, heard = starts[i] + piece, bands[i] * courses[i][piece]
+            others = np.zeros(LOUDNESS_BANDS)
+            for j in there:
+                if j != i and 0 <= cell - starts[j] < len(courses[j]):
+                    others += bands[j] * courses[j][cell - starts[j]]
+            under = offset * (spread @ others)
+            share = under / np.maximum(under + heard, 1e-300)
+            lost += weights[i] * float(dominance(bands[i]) @ share) / len(active)
+    return lost
+
+
+def test_a_cost_is_not_what_a_slow_count_says_all_sounds_lose() -> None:
+    """For 40 sets of 5 sounds that rise and fall by up to 50 dB on whole cells, before and after a move, to 1e-9."""
+    cell = 800
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        bands = [material(int(draw.integers(24))).energy.mean for _ in range(5)]  # type: ignore[union-attr]
+        courses = [10.0 ** draw.uniform(-5.0, 0.0, int(draw.integers(1, 20))) for _ in range(5)]
+        courses = [course / course.mean() for course in courses]
+        starts = [int(draw.integers(0, 30)) for _ in range(5)]
+        weights = [float(draw.uniform(0.1, 1.0)) for _ in range(5)]
+        clashes = Clashes(50 * cell, RATE_HZ, 5)
+        clashes.add(
+            [
+                Sounding(b, w, s * cell, len(c) * cell, False, c, len(c) * cell)
+                for b, w, s, c in zip(bands, weights, starts, courses, strict=True)
+            ]
+        )
+        for _ in range(2):
+            for which in range(5):
+                cost = slow_loss(bands, courses, starts, weights)
+                cost -= slow_loss(bands, courses, starts, weights, which)
+                assert clashes.cost(clashes.sound(which), which) == pytest.approx(cost, abs=1e-9)
+            starts[1] = int(draw.integers(0, 30))
+            clashes.move(1, starts[1] * cell, len(courses[1]) * cell)
+
+
+def test_what_has_died_away_hides_something() -> None:
+    """A sound that is 60 dB down after a tenth of its length costs what comes then under 0.01, one that stays 0.4."""
+    loud = material(3).energy.mean  # type: ignore[union-attr]
+    course = np.where(np.arange(20) < 2, 1.0, 1e-6)
+    found = []
+    for of in (course / course.mean(), None):
+        clashes = Clashes(80_000, RATE_HZ, 2)
+        clashes.add([Sounding(loud, 1.0, 0, 16_000, False, of, 16_000)])
+        found.append(clashes.cost(Sounding(0.1 * loud, 1.0, 4000, 8000)))
+    assert found[0] < 0.01
+    assert found[1] > 0.4
+
+
+def test_many_sounds_are_placed_where_more_is_lost() -> None:
+    """Among 400, the best of the 2 places of 32 that are looked at is within 0.1 of the least cost, the mean of 40."""
+    draw = np.random.default_rng(7)
+    frames, end = 8 * RATE_HZ, 30 * RATE_HZ
+    clashes = Clashes(end, RATE_HZ, 400)
+    sounds = []
+    for i in range(440):
+        course = 10.0 ** draw.uniform(-4.0, 0.0, 80)
+        bands = material(i % 24).energy.mean * 10.0 ** draw.uniform(-2.0, 0.0)  # type: ignore[union-attr]
+        start = int(draw.integers(0, end - frames))
+        sounds.append(Sounding(bands, 1.0, start, frames, False, course / course.mean(), frames))
+    clashes.add(sounds[:400])
+    lost = []
+    for sound in sounds[400:]:
+        places = [(int(start), frames) for start in draw.integers(0, end - frames, 32)]
+        costs = clashes.costs(sound, places)
+        assert np.isfinite(costs).sum() == 2
+        every = [clashes.cost(replace(sound, start_frame=start)) for start, _ in places]
+        lost.append((costs.min() - min(every)) / np.ptp(every))
+    assert np.mean(lost) < 0.1
+
+
 def test_a_bed_counts_as_hiding_or_hides_what_events_hide_again() -> None:
     """An atmosphere alone gives no clash; under it a masker adds less than it does without."""
     loud, soft = material(3).energy.mean, 0.1 * material(3).energy.mean  # type: ignore[union-attr]
@@ -376,9 +459,9 @@ def test_a_bed_counts_as_hiding_or_hides_what_events_hide_again() -> None:
         clashes = Clashes(80_000, RATE_HZ, 2)
         if bed:
             clashes.bed(loud)
-        assert clashes.clash(soft, 1.0, 0, 8000) == 0.0
+        assert clashes.clash(Sounding(soft, 1.0, 0, 8000)) == 0.0
         clashes.add([Sounding(loud, 0.0, 0, 80_000)])
-        found.append(clashes.clash(soft, 1.0, 0, 8000))
+        found.append(clashes.clash(Sounding(soft, 1.0, 0, 8000)))
     assert 0.0 < found[1] < 0.6 * found[0]
 
 

@@ -3,16 +3,17 @@
 Every free sound has its own seeded starts to choose from, drawn by its track's generator, so no other track changes
 which they are. They are placed in the order of importance, then length, then number; the longest lies at 0.
 
-`free` takes the start with the least overlap in time. `avoid` listens: it keeps the first start if little is hidden
-there (`engine.scene.clash`), else *moves* the sound to the one where least is. What would be too many at once is then
-*left out* (`engine.scene.polyphony`). What still clashes with something that is heard and at least as important is
-*high- or low-passed*, where the clash lies at one end of its range and most of its loudness remains, or *attenuated*
-by up to 6 dB. Events that are random or have a start are not moved, loops are left alone. The endless form has no
-placement: there unmasking reacts.
+`free` takes the start with the least overlap in time. `avoid` listens: it takes the start where least is hidden of the
+sound and of all others (`engine.scene.clash`), and once all have a place, each is placed again between the others until
+none finds a better one. What might as well lie at its first start goes back there, the rest was *moved*. What would be
+too many at once is then *left out* (`engine.scene.polyphony`). What still clashes with something that is heard and at
+least as important is *high- or low-passed*, where the clash lies at one end of its range and most of its loudness
+remains, or *attenuated* by up to 6 dB. Events that are random or have a start are not moved, loops are left alone. The
+endless form has no placement: there unmasking reacts.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from dsp.bark import EDGES_HZ
 from dsp.perceived_loudness import LOUDNESS_BANDS, loudness_sone, main_bands
 from dsp.units import amplitude_to_db, db_to_amplitude
 from engine.events import Event
-from engine.scene.clash import Bands, Clashes, Meeting, Sounding, weight_of
+from engine.scene.clash import Bands, Clashes, Meeting, Sounding, concern_of, weight_of
 from engine.scene.energy import ENERGY_LUFS
 from engine.scene.material import Material
 from engine.scene.pass_filter import PassFilter
@@ -37,11 +38,15 @@ Placement = Literal["avoid", "free"]
 
 STARTS = 32
 """How many places a free sound can choose from."""
-RESOLVED = 0.03
-"""A start with no greater clash will do."""
-WORTH_MOVING = 0.01
-"""By so much the clash must fall, or a sound stays where it is."""
-CLASHES, STRONGLY = 0.12, 0.2
+WORTH_MOVING = 0.002
+"""By so much less must be hidden, or a sound stays where it was drawn."""
+ROUNDS = 6
+"""How often each sound is placed again at most."""
+LEAST_GAIN = 1e-3
+"""By so much less must be hidden elsewhere, or a sound is not placed again."""
+MOST_WORK = 4_000_000
+"""Cells that are looked at to place sounds again, about: with a thousand sounds there is no second time."""
+CLASHES, STRONGLY = 0.1, 0.2
 """From this clash on a free sound is turned down or filtered, and one that is random or has a start."""
 WORTH_CHANGING = 0.02
 """By so much the clash must fall, or a sound is left as it is."""
@@ -56,12 +61,15 @@ MOST_TREATED = 20_000
 
 @dataclass(eq=False)
 class _Placed:
-    """An event with its track; `number` is that among the sounds that clash, -1 if its energy is not known."""
+    """An event with its track; `number` is that among the sounds that clash, -1 if its energy is not known.
+
+    `places` are the events it can be instead, the one that was drawn first.
+    """
 
     event: Event
     track: "Track"
-    drawn_frame: int
     number: int = -1
+    places: Sequence[Event] = ()
 
 
 @dataclass(eq=False)
@@ -97,6 +105,9 @@ class Arranger:
         for track in sorted(by_rank, key=lambda t: t is not anchor):
             event = drawn[track.number]
             self._place(track, event, [0] if track is anchor else self._starts(track, event))
+        if self.placement == "avoid":
+            self._place_again()
+            self._tell_moved()
         self._leave_out()
         if self.placement == "avoid":
             self._treat()
@@ -125,6 +136,16 @@ class Arranger:
         bands: Bands = material.energy.mean * 10.0 ** (0.1 * level_db)
         return bands
 
+    def _sounding(self, track: "Track", event: Event, part: float = 1.0) -> Sounding | None:
+        """Return what sounds at an event; None where nothing is known of it."""
+        bands = self._bands(track, event)
+        if bands is None:
+            return None
+        powers, samples = self.materials[event.clip].powers, self.materials[event.clip].samples
+        course = None if powers is None or not powers.any() else powers / powers.mean()
+        weight = concern_of(track.importance)
+        return Sounding(bands, weight, event.start_frame, event.frames, False, course, len(samples), part)
+
     def _put_fixed(self, track: "Track", events: Sequence[Event]) -> None:
         if not events:
             return
@@ -133,17 +154,16 @@ class Arranger:
             if bands is not None and track is self.tracks[0]:
                 self._clashes.bed(bands)
             elif bands is not None:
-                self._add(track, [Sounding(bands, weight_of(track.importance), 0, self.end_frame, True)])
+                self._add(track, [Sounding(bands, concern_of(track.importance), 0, self.end_frame, True)])
             return
-        known = [(event, self._bands(track, event)) for event in events]
-        for event, bands in known:
-            number = len(self._owners) if bands is not None else -1
-            self._placed.append(_Placed(event, track, event.start_frame, number))
-            if bands is not None:
+        known = [(event, self._sounding(track, event, 1.0 / len(events))) for event in events]
+        for event, sound in known:
+            number = len(self._owners) if sound is not None else -1
+            self._placed.append(_Placed(event, track, number))
+            if sound is not None:
                 self._owners.append(track)
             self._cover(track, event)
-        weight = weight_of(track.importance)
-        self._clashes.add([Sounding(b, weight, e.start_frame, e.frames) for e, b in known if b is not None])
+        self._clashes.add([sound for _, sound in known if sound is not None])
 
     def _add(self, track: "Track", sounds: Sequence[Sounding]) -> int:
         number = len(self._owners)
@@ -157,44 +177,70 @@ class Arranger:
 
     def _place(self, track: "Track", drawn: Event, starts: Sequence[int]) -> None:
         events = [ended(drawn._replace(start_frame=s), self.end_frame, self.rate_hz) for s in starts]
-        bands = self._bands(track, events[0])
-        weight = weight_of(track.importance)
-        if self.placement == "avoid" and bands is not None:
-            costs = self._over(events, self._clashes.by_cell(bands, weight))
-            least = int(np.argmin(costs))
-            best = 0 if costs[0] <= RESOLVED or costs[least] > costs[0] - WORTH_MOVING else least
+        sound = self._sounding(track, events[0])
+        listens = self.placement == "avoid" and sound is not None
+        if listens and sound is not None:
+            costs = self._clashes.costs(sound, [(e.start_frame, e.frames) for e in events])
         else:
             costs = self._over(events, self._overlap)
-            best = int(np.argmin(costs))
+        best = int(np.argmin(costs))
         event = events[best]
-        if event.start_frame != events[0].start_frame:
-            self._decide_start(track, events[0], event, costs[0], costs[best], bands)
+        if event.start_frame != events[0].start_frame and not listens:
+            to_s = event.start_frame / self.rate_hz
+            why = f"placed at {to_s:.1f} s, where it overlaps least"
+            from_s = events[0].start_frame / self.rate_hz
+            self._decide(track, event, "placed", from_s, float(costs[0]), float(costs[best]), why)
         number = -1
-        if bands is not None:
-            number = self._add(track, [Sounding(bands, weight, event.start_frame, event.frames)])
-        self._placed.append(_Placed(event, track, events[0].start_frame, number))
+        if sound is not None:
+            number = self._add(track, [_at(sound, event)])
+        self._placed.append(_Placed(event, track, number, events if listens else ()))
         self._cover(track, event)
 
-    def _over(self, events: Sequence[Event], by_cell: Bands) -> list[float]:
+    def _place_again(self) -> None:
+        """Place each sound again that can lie elsewhere, while all others stand, until none gains by it."""
+        free = [p for p in self._placed if len(p.places) > 1]
+        rounds = min(ROUNDS, MOST_WORK // max(1, len(free) * self._clashes.rows))
+        still = 0
+        for placed in free * rounds:
+            if still == len(free):
+                break
+            sound = self._clashes.sound(placed.number)
+            costs = self._clashes.costs(
+                sound, [(e.start_frame, e.frames) for e in placed.places], placed.number
+            )
+            best = int(np.argmin(costs))
+            if costs[best] < self._clashes.cost(sound, placed.number) - LEAST_GAIN:
+                self._move(placed, placed.places[best])
+                still = 0
+            still += 1
+
+    def _move(self, placed: _Placed, event: Event) -> None:
+        placed.event = event
+        self._clashes.move(placed.number, event.start_frame, event.frames)
+
+    def _tell_moved(self) -> None:
+        """Tell what was moved and why; what need not have been goes back."""
+        for placed in self._placed:
+            if not placed.places or placed.event.start_frame == placed.places[0].start_frame:
+                continue
+            first = _at(self._clashes.sound(placed.number), placed.places[0])
+            before = self._clashes.cost(first, placed.number)
+            after = self._clashes.cost(self._clashes.sound(placed.number), placed.number)
+            if after > before - WORTH_MOVING:
+                self._move(placed, placed.places[0])
+                continue
+            meeting = self._clashes.worst(first, placed.number)
+            from_s, to_s = first.start_frame / self.rate_hz, placed.event.start_frame / self.rate_hz
+            why = f"moved from {from_s:.1f} to {to_s:.1f} s{self._because(meeting)}"
+            self._decide(placed.track, placed.event, "moved", from_s, before, after, why, meeting)
+
+    def _over(self, events: Sequence[Event], by_cell: Bands) -> Bands:
         """Return for each event the mean of what is known cell by cell, over its length."""
         found = []
         for event in events:
             cells, cover = self._clashes.covered(event.start_frame, event.frames)
             found.append(float(cover @ by_cell[cells] / cover.sum()))
-        return found
-
-    def _decide_start(
-        self, track: "Track", first: Event, chosen: Event, before: float, after: float, bands: Bands | None
-    ) -> None:
-        from_s, to_s = first.start_frame / self.rate_hz, chosen.start_frame / self.rate_hz
-        if self.placement == "free" or bands is None:
-            why = f"placed at {to_s:.1f} s, where it overlaps least"
-            self._decide(track, chosen, "placed", from_s, before, after, why)
-            return
-        weight = weight_of(track.importance)
-        meeting = self._clashes.worst(bands, weight, first.start_frame, first.frames)
-        why = f"moved from {from_s:.1f} to {to_s:.1f} s{self._because(meeting)}"
-        self._decide(track, chosen, "moved", from_s, before, after, why, meeting)
+        return np.array(found)
 
     def _because(self, meeting: Meeting | None) -> str:
         if meeting is None:
@@ -265,8 +311,7 @@ class Arranger:
             if clash <= (CLASHES if moved else STRONGLY):
                 continue
             sound = self._clashes.sound(placed.number)
-            place = sound.start_frame, sound.frames
-            meeting = self._clashes.worst(sound.bands, sound.weight, *place, placed.number)
+            meeting = self._clashes.worst(sound, placed.number)
             if meeting is None or self._owners[meeting.other].importance < placed.track.importance:
                 continue
             if isinstance(placed.track.schedule, Random) or not self._filter(placed, clash, meeting):
@@ -317,6 +362,11 @@ class Arranger:
 def is_free(track: "Track") -> bool:
     """Return whether a track's sound is heard once and has no start of its own."""
     return isinstance(track.schedule, Once) and track.schedule.at is None and bool(track.clips)
+
+
+def _at(sound: Sounding, event: Event) -> Sounding:
+    """Return a sound where an event lies."""
+    return replace(sound, start_frame=event.start_frame, frames=event.frames)
 
 
 def _whole_frames(track: "Track", event: Event) -> int:
@@ -372,6 +422,5 @@ def mean_clash(
         if event.clip >= timeline.first_added:
             event = event._replace(clip=timeline.filters[event.clip - timeline.first_added].clip)
         whole = judge._bands(placed.track, event._replace(gain=event.gain * db_to_amplitude(-turned)))
-        place = sound.start_frame, sound.frames
-        found.append(judge._clashes.clash(sound.bands, sound.weight, *place, placed.number, whole))
+        found.append(judge._clashes.clash(sound, placed.number, whole))
     return float(np.mean(found)) if found else 0.0
