@@ -39,6 +39,7 @@ MODULES = (
     "dsp.moves",
     "dsp.capture",
     "dsp.fdn",
+    "dsp.forest",
     "dsp.early",
     "dsp.blind_decay_kernels",
     "dsp.identify_kernels",

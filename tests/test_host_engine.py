@@ -160,7 +160,8 @@ def test_the_null_clock_keeps_real_time(handle: EngineHandle) -> None:
     frames = statistics.frame_heard - first
     assert frames == pytest.approx((time.monotonic() - began_s) * 48_000, abs=2400)
     assert 0.0 < statistics.load_mean < 1.0
-    assert statistics.quanta == statistics.frame_rendered // 128
+    # Two counters of an engine that goes on: one is read after the other.
+    assert abs(statistics.quanta - statistics.frame_rendered // 128) <= 1
 
 
 def test_a_broken_node_is_told_once_a_second_and_the_engine_plays_on(handle: EngineHandle) -> None:

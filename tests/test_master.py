@@ -16,7 +16,6 @@ import presets
 from engine.control.bounce import Bounce, bounce
 from engine.control.local_engine import LocalEngine
 from engine.control.loudness import MOST_PASSES, find_gain
-from engine.control.show import Show
 from engine.control.stage import Stage
 from engine.errors import InputError
 from engine.scene.composition import Composition, compose
@@ -149,20 +148,6 @@ def test_the_trim_makes_the_quantum_heard() -> None:
     assert expected is not None
     assert made[0].loudness_gain_db is not None
     assert abs(made[0].loudness_gain_db - (-23.0 - expected)) > 0.02
-
-
-def test_a_show_is_trimmed_otherwise_than_its_render(tmp_path: Path) -> None:
-    """Live for 3 s, quieter than predicted: what was recorded is `render --endless`, bit for bit."""
-    take = tmp_path / "take.wav"
-    settings: dict[str, float | str] = {"trim.atmo.level_db": -60.0, "trim.bell.level_db": -32.0}
-    with Show(small(), driver="null", record=take, log=None, settings=settings) as show:
-        show.wait(3.0)
-    heard = soundfile.read(take, dtype="float32")[0]
-    until = len(heard) - 4800
-    rendered = bounce(small(), endless=True, duration_s=len(heard) / RATE_HZ, settings=settings)
-    assert rendered.samples is not None
-    assert np.array_equal(heard[:until], rendered.samples[:until])
-    assert until > 2 * RATE_HZ
 
 
 def test_crossing_to_another_target_steps() -> None:
