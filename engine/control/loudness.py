@@ -8,7 +8,7 @@ from engine.nodes.loudness_trim import MOST_GAIN_DB
 TOLERANCE_LU = 0.5
 """How far a render may be from its target."""
 
-FIRST_CLOSE_LU, CLOSE_LU, BENT_CLOSE_LU = 0.7, 0.8, 0.4
+FIRST_CLOSE_LU, CLOSE_LU, BENT_CLOSE_LU = 0.6, 0.8, 0.4
 """Within this the next gain is taken unmeasured: after the first pass; once it is known what a decibel brings; where
 that is less than half of one, and ever less."""
 
